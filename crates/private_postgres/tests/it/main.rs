@@ -1,0 +1,6 @@
+//! Tests that start real servers.
+
+mod owner;
+mod server;
+mod shared;
+mod support;
