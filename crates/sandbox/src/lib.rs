@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod arrival;
+mod clock;
+mod config;
+mod control;
+mod deliveries;
+mod error;
+pub mod fault;
+mod limits;
+pub mod log;
+mod openai;
+mod reply;
+mod server;
+mod state;
+mod stats;
+
+pub use answer::{Answer, count_tokens, echo};
+pub use config::{Config, Model, Patch};
+pub use error::Error;
+pub use fault::{ConfiguredFault, Fault, InvalidFault};
+pub use log::{Entry, Totals, read_log};
+pub use server::serve;
+pub use stats::Stats;
