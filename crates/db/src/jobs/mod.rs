@@ -1,0 +1,10 @@
+//! Jobs: submit, look up, and change of state.
+
+mod read;
+mod submit;
+mod transition;
+
+pub use read::{Counts, Filter, Job, Page, Work, control, get, list, work};
+pub use submit::{Accepted, Idempotency, NewJob, insert};
+pub use transition::{due, transition};
+pub(crate) use transition::{Reason, apply, lock};

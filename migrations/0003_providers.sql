@@ -1,0 +1,39 @@
+CREATE TABLE provider_records (
+    provider_id text PRIMARY KEY,
+    version bigint NOT NULL DEFAULT 1,
+    record jsonb NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE provider_records IS 'The capability table: what each provider can do, edited while the service runs.';
+COMMENT ON COLUMN provider_records.provider_id IS 'The part before the slash in a job''s model.';
+COMMENT ON COLUMN provider_records.version IS 'One more with each change.';
+COMMENT ON COLUMN provider_records.record IS 'Driver, base URL, credential name, limits.';
+COMMENT ON COLUMN provider_records.updated_at IS 'Database time.';
+
+CREATE TABLE models (
+    provider_id text NOT NULL REFERENCES provider_records,
+    model text NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    record jsonb NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (provider_id, model)
+);
+COMMENT ON TABLE models IS 'Models of the providers.';
+COMMENT ON COLUMN models.provider_id IS 'Whose model.';
+COMMENT ON COLUMN models.model IS 'The part after the slash in a job''s model.';
+COMMENT ON COLUMN models.version IS 'One more with each change; attempts name the version that they were billed with.';
+COMMENT ON COLUMN models.record IS 'The provider''s own name of it, sizes, prices, limits of its own.';
+COMMENT ON COLUMN models.updated_at IS 'Database time.';
+
+CREATE TABLE limit_groups (
+    limit_group text PRIMARY KEY,
+    paused_code text,
+    paused_detail text,
+    paused_at timestamptz,
+    CHECK ((paused_code IS NULL) = (paused_at IS NULL))
+);
+COMMENT ON TABLE limit_groups IS 'What a provider counts together (credential and model), and why it stands still.';
+COMMENT ON COLUMN limit_groups.limit_group IS '{credential}/{upstream model}.';
+COMMENT ON COLUMN limit_groups.paused_code IS 'A key-level failure, such as provider_auth_failed; null while calls flow.';
+COMMENT ON COLUMN limit_groups.paused_detail IS 'The same for people.';
+COMMENT ON COLUMN limit_groups.paused_at IS 'Database time of the first such failure.';
