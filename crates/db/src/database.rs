@@ -1,5 +1,6 @@
 //! The pool of connections, and the two ways into it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use domain::ids::TenantId;
@@ -7,6 +8,8 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{PgPool, Row};
 
 use crate::{Error, Result, SchedulerTx, TenantTx};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
 /// How to reach Postgres.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +61,14 @@ impl Database {
 
     /// Brings the schema up to date, under a lock that makes concurrent callers wait.
     pub async fn migrate(&self) -> Result<()> {
-        Ok(sqlx::migrate!("../../migrations").run(&self.pool).await?)
+        Ok(MIGRATIONS.run(&self.pool).await?)
+    }
+
+    /// Differs between two versions of the schema.
+    pub fn schema_fingerprint() -> u64 {
+        let mut hasher = DefaultHasher::new();
+        MIGRATIONS.iter().for_each(|migration| migration.checksum.hash(&mut hasher));
+        hasher.finish()
     }
 
     /// A transaction that sees and writes the rows of one tenant.

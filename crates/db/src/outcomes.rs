@@ -53,12 +53,15 @@ pub struct Committed {
 ///
 /// A success needs only that its row has no outcome yet: it is paid for, so it counts even from a worker that lost its lease.
 /// Everything else needs the lease as well. When the chunk has closed, its seal step is made in the same transaction.
+///
+/// `repeated` says that an earlier try may have been committed: what it stored then is not taken for a late answer.
 pub async fn commit(
     tx: &mut TenantTx,
     lease: &DispatchLease,
     chunk_no: u32,
     outcomes: &[RowOutcome],
     attempts: &[Attempt],
+    repeated: bool,
 ) -> Result<Committed> {
     let held = crate::dispatches::fence(tx, lease).await?;
     let Some(chunk) = lock_chunk(tx, lease.job_id, chunk_no).await? else {
@@ -73,7 +76,7 @@ pub async fn commit(
         if free && (held || result.outcome.status == Status::Succeeded) {
             rows.insert(offset);
             fresh.push((result.row, &result.outcome));
-        } else {
+        } else if !(repeated && is_stored(tx, lease, result).await?) {
             committed.fenced += usize::from(!held);
             committed.late += 1;
             book_late(tx, lease, chunk_no, result).await?;
@@ -91,6 +94,12 @@ pub async fn commit(
         crate::seal::enqueue(tx, lease.job_id, chunk_no).await?;
     }
     Ok(committed)
+}
+
+/// Whether a closed row's outcome is this very one, or has been sealed since.
+async fn is_stored(tx: &mut TenantTx, lease: &DispatchLease, result: &RowOutcome) -> Result<bool> {
+    let stored = range(tx, lease.job_id, lease.generation, result.row, 1).await?;
+    Ok(stored.first().is_none_or(|(_, outcome)| *outcome == result.outcome))
 }
 
 struct LockedChunk {

@@ -42,8 +42,8 @@ impl InvalidStorageUri {
 
 /// The address of one object: `s3://bucket/key` or `file:///absolute/path`.
 ///
-/// The key is taken literally (nothing is percent-decoded) and can't climb: no empty, `.` or `..` segment in any spelling,
-/// no backslash, no control character.
+/// The key is taken literally (nothing is percent-decoded) and can't climb: no empty, `.` or `..` segment in any
+/// spelling, no backslash, no control character.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StorageUri {
     scheme: Scheme,
@@ -121,7 +121,11 @@ impl FromStr for StorageUri {
             return Err(invalid("it names no object"));
         }
         check_key(key)?;
-        Ok(Self { scheme, bucket: bucket.into(), key: key.into() })
+        Ok(Self {
+            scheme,
+            bucket: bucket.into(),
+            key: key.into(),
+        })
     }
 }
 
@@ -133,7 +137,11 @@ impl FromStr for StoragePrefix {
         if !key.is_empty() {
             check_key(key.strip_suffix('/').unwrap_or(key))?;
         }
-        Ok(Self { scheme, bucket: bucket.into(), key: key.into() })
+        Ok(Self {
+            scheme,
+            bucket: bucket.into(),
+            key: key.into(),
+        })
     }
 }
 
@@ -244,7 +252,11 @@ mod tests {
 
     #[test]
     fn a_uri_survives_its_text() {
-        for text in ["s3://acme-data/tickets.csv", "s3://acme-data/a b/100%/ü?.csv", "file:///srv/data/x.parquet"] {
+        for text in [
+            "s3://acme-data/tickets.csv",
+            "s3://acme-data/a b/100%/ü?.csv",
+            "file:///srv/data/x.parquet",
+        ] {
             assert_eq!(uri(text).to_string(), text);
         }
         assert_eq!(uri("file:///srv/data/x.csv").key(), "srv/data/x.csv");
@@ -253,33 +265,81 @@ mod tests {
     #[test]
     fn d1_paths_that_climb_or_hide_are_refused() {
         let keys = [
-            "..", "../x", "a/../x", "a/./x", "%2e%2e/x", "%2E%2e/x", ".%2e/x", "..%2fx", "..%2Fx", "a%5c..%5cx", "a\\x", "a\0x", "a%00x",
-            "a\nx", "a\u{85}x", "/x", "a//x", "a/", "",
+            "..",
+            "../x",
+            "a/../x",
+            "a/./x",
+            "%2e%2e/x",
+            "%2E%2e/x",
+            ".%2e/x",
+            "..%2fx",
+            "..%2Fx",
+            "a%5c..%5cx",
+            "a\\x",
+            "a\0x",
+            "a%00x",
+            "a\nx",
+            "a\u{85}x",
+            "/x",
+            "a//x",
+            "a/",
+            "",
         ];
         for key in keys {
             let error = format!("s3://acme-data/{key}").parse::<StorageUri>().expect_err(key);
             assert_eq!(error.code(), "invalid_object_path", "{key:?}");
         }
-        for text in ["/etc/passwd", "tickets.csv", "", "s3:/acme-data/x", "s3://x", "s3://A-B/x", "file://host/x", "file://x"] {
-            assert_eq!(text.parse::<StorageUri>().expect_err(text).code(), "invalid_object_path", "{text:?}");
+        for text in [
+            "/etc/passwd",
+            "tickets.csv",
+            "",
+            "s3:/acme-data/x",
+            "s3://x",
+            "s3://A-B/x",
+            "file://host/x",
+            "file://x",
+        ] {
+            assert_eq!(
+                text.parse::<StorageUri>().expect_err(text).code(),
+                "invalid_object_path",
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn d3_other_schemes_are_not_supported() {
-        for text in ["https://acme.test/x.csv", "gs://acme-data/x.csv", "S3://acme-data/x.csv", "://x"] {
-            assert_eq!(text.parse::<StorageUri>().expect_err(text).code(), "scheme_not_supported", "{text:?}");
+        for text in [
+            "https://acme.test/x.csv",
+            "gs://acme-data/x.csv",
+            "S3://acme-data/x.csv",
+            "://x",
+        ] {
+            assert_eq!(
+                text.parse::<StorageUri>().expect_err(text).code(),
+                "scheme_not_supported",
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn d2_a_prefix_ends_at_a_separator() {
         for covering in ["s3://data/tenant-1", "s3://data/tenant-1/", "s3://data/", "s3://data"] {
-            assert!(uri("s3://data/tenant-1/x.csv").is_below(&prefix(covering)), "{covering}");
+            assert!(
+                uri("s3://data/tenant-1/x.csv").is_below(&prefix(covering)),
+                "{covering}"
+            );
         }
         assert!(uri("s3://data/tenant-1").is_below(&prefix("s3://data/tenant-1")));
         assert!(!uri("s3://data/tenant-1").is_below(&prefix("s3://data/tenant-1/")));
-        for other in ["s3://data/tenant-10/x", "s3://data/tenant-10", "s3://data2/tenant-1/x", "s3://data/x/tenant-1/x", "file:///tenant-1/x"] {
+        for other in [
+            "s3://data/tenant-10/x",
+            "s3://data/tenant-10",
+            "s3://data2/tenant-1/x",
+            "s3://data/x/tenant-1/x",
+            "file:///tenant-1/x",
+        ] {
             assert!(!uri(other).is_below(&prefix("s3://data/tenant-1")), "{other}");
             assert!(!uri(other).is_below(&prefix("s3://data/tenant-1/")), "{other}");
         }
@@ -287,7 +347,10 @@ mod tests {
 
     #[test]
     fn an_object_below_a_prefix() {
-        assert_eq!(prefix("s3://data/out/").object("a/b.csv"), Ok(uri("s3://data/out/a/b.csv")));
+        assert_eq!(
+            prefix("s3://data/out/").object("a/b.csv"),
+            Ok(uri("s3://data/out/a/b.csv"))
+        );
         assert_eq!(prefix("file:///srv").object("b.csv"), Ok(uri("file:///srv/b.csv")));
         assert!(prefix("s3://data/out").object("../b.csv").is_err());
     }

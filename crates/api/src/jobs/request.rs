@@ -1,0 +1,200 @@
+//! Reads a submission: all that can be checked with nothing but the body.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, Utc};
+use domain::format::Format;
+use domain::job::Spec;
+use domain::job::spec::{IfExists, InputSpec, OutputSpec};
+use domain::provider::ModelName;
+use domain::storage_uri::StorageUri;
+use serde_json::Value;
+
+use super::{messages, params};
+use crate::body::Fields;
+use crate::problem::{Problem, Problems};
+
+/// A submission that is sound in itself.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub spec: Spec,
+    pub model: ModelName,
+    pub input: StorageUri,
+    pub output: Option<StorageUri>,
+    pub deadline: DateTime<Utc>,
+}
+
+const LONGEST_NAME: usize = 200;
+const DEFAULT_DEADLINE: Duration = Duration::days(7);
+const LATEST_DEADLINE: Duration = Duration::days(30);
+const DEFAULT_PREFIX: &str = "llm_";
+const LONGEST_PREFIX: usize = 64;
+
+/// Fields of the contract whose work is not done yet.
+const LATER: [&str; 11] = [
+    "response_schema", "priority", "webhook", "sample", "dedupe", "cache", "hooks", "context", "images", "truncated_is_error",
+    "retention_days",
+];
+
+/// # Errors
+/// All that is wrong, at once.
+pub(super) fn check(body: Value, now: DateTime<Utc>) -> Result<Request, Problem> {
+    let mut problems = Problems::default();
+    let request = Fields::of_body(body, &mut problems).and_then(|fields| read(fields, now));
+    problems.check()?;
+    request.ok_or_else(Problem::defect)
+}
+
+/// `None` only where a problem was reported.
+fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
+    let name = body.label("name", LONGEST_NAME);
+    let input = input(&mut body);
+    let output = output(&mut body, input.as_ref().map(|(_, format)| *format));
+    let model = model(&mut body);
+    body.choice("task", &[("chat", Some(())), ("embedding", None)]);
+    let prompt = messages::prompt(&mut body);
+    let params = params::params(&mut body);
+    let limits = params::limits(&mut body);
+    let deadline = deadline(&mut body, now);
+    let metadata = metadata(&mut body);
+    body.later(&LATER);
+    body.finish();
+    let (input, input_format) = input?;
+    let (output, output_spec) = output?;
+    let model = model?;
+    let spec = Spec {
+        name,
+        input: InputSpec { uri: input.to_string(), format: input_format },
+        output: output_spec,
+        model: model.to_string(),
+        prompt,
+        params,
+        limits,
+        metadata,
+    };
+    Some(Request { spec, model, input, output, deadline: deadline? })
+}
+
+fn input(body: &mut Fields<'_>) -> Option<(StorageUri, Format)> {
+    body.require("input");
+    let mut fields = body.object("input")?;
+    fields.require("uri");
+    let text = fields.text("uri");
+    let uri = text.as_deref().and_then(|text| uri(&mut fields, text));
+    let format = format(&mut fields, text.as_deref(), None);
+    fields.later(&["delimiter", "id_column", "on_bad_row"]);
+    fields.finish();
+    Some((uri?, format?))
+}
+
+fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option<StorageUri>, OutputSpec)> {
+    let default = |format| OutputSpec { uri: None, format, column_prefix: DEFAULT_PREFIX.to_owned(), if_exists: IfExists::default() };
+    let Some(mut fields) = body.object("output") else { return input_format.map(|format| (None, default(format))) };
+    let text = fields.text("uri");
+    let uri = text.as_deref().map(|text| uri(&mut fields, text));
+    // An unknown format of the input was reported there.
+    let format = format(&mut fields, text.as_deref(), input_format.or(Some(Format::Csv)));
+    let column_prefix = column_prefix(&mut fields);
+    let if_exists = fields.choice("if_exists", &[("error", Some(IfExists::Error)), ("replace", Some(IfExists::Replace))]);
+    fields.later(&["flatten", "escape_formulas"]);
+    fields.finish();
+    let uri = match uri {
+        Some(uri) => Some(uri?),
+        None => None,
+    };
+    let text = uri.as_ref().map(ToString::to_string);
+    Some((uri, OutputSpec { uri: text, column_prefix, if_exists: if_exists.unwrap_or_default(), ..default(format?) }))
+}
+
+fn uri(fields: &mut Fields<'_>, text: &str) -> Option<StorageUri> {
+    text.parse().map_err(|error: domain::storage_uri::InvalidStorageUri| fields.report("uri", error.code(), error.to_string())).ok()
+}
+
+/// The format that is said, else the one that the URI's extension implies, else `otherwise`.
+fn format(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>) -> Option<Format> {
+    const FORMATS: [(&str, Option<Format>); 5] =
+        [("csv", Some(Format::Csv)), ("parquet", Some(Format::Parquet)), ("jsonl", None), ("tsv", None), ("openai", None)];
+    /// The first two change the bytes, so that naming a format does not help.
+    const LATER: [&str; 4] = [".gz", ".zst", ".tsv", ".jsonl"];
+    let name = uri.map(str::to_ascii_lowercase).unwrap_or_default();
+    let is_said = fields.has("format");
+    let said = fields.choice("format", &FORMATS);
+    let unsupported = LATER.iter().take(if is_said { 2 } else { LATER.len() }).find(|ending| name.ends_with(*ending));
+    if let Some(ending) = unsupported {
+        fields.report("uri", "not_yet_supported", format!("`{ending}` files are not supported yet; supported: csv, parquet"));
+        return None;
+    }
+    if is_said {
+        return said;
+    }
+    let found = Format::from_path(&name).or(otherwise);
+    if found.is_none() && uri.is_some() {
+        fields.report("format", "required", "the URI's extension tells no format: say `csv` or `parquet`");
+    }
+    found
+}
+
+fn column_prefix(fields: &mut Fields<'_>) -> String {
+    let Some(prefix) = fields.text("column_prefix") else { return DEFAULT_PREFIX.to_owned() };
+    let mut bytes = prefix.bytes();
+    let starts_well = bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+    if !starts_well || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') || prefix.len() > LONGEST_PREFIX {
+        let message = format!("write 1 to {LONGEST_PREFIX} letters, digits and underscores, with no digit first");
+        fields.report("column_prefix", "invalid_value", message);
+    }
+    prefix
+}
+
+fn model(body: &mut Fields<'_>) -> Option<ModelName> {
+    body.require("model");
+    if body.is_list("model") {
+        body.later(&["model"]);
+        return None;
+    }
+    let name = body.text("model")?;
+    name.parse().map_err(|error: domain::provider::InvalidModelName| body.report("model", "invalid_value", error.to_string())).ok()
+}
+
+fn deadline(body: &mut Fields<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if !body.has("deadline") {
+        return Some(now + DEFAULT_DEADLINE);
+    }
+    let deadline = body.time("deadline")?;
+    if deadline > now && deadline <= now + LATEST_DEADLINE {
+        return Some(deadline);
+    }
+    body.report("deadline", "out_of_range", format!("it must be in the future, by at most {} days", LATEST_DEADLINE.num_days()));
+    None
+}
+
+const MOST_METADATA: usize = 16;
+const LONGEST_KEY: usize = 64;
+const LONGEST_VALUE: usize = 512;
+
+fn metadata(body: &mut Fields<'_>) -> BTreeMap<String, String> {
+    let Some(fields) = body.object("metadata") else { return BTreeMap::new() };
+    let pointer = fields.own_pointer().to_owned();
+    let rest = fields.into_rest();
+    if rest.len() > MOST_METADATA {
+        body.report("metadata", "metadata_limit", format!("{} pairs; at most {MOST_METADATA} are kept", rest.len()));
+    }
+    let mut metadata = BTreeMap::new();
+    for (key, value) in rest {
+        let pointer = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+        let Value::String(value) = value else {
+            body.problems().report(pointer, "invalid_type", "expected a string");
+            continue;
+        };
+        if key.contains('\0') || value.contains('\0') {
+            body.problems().report(pointer, "invalid_string", "a NUL character can't be kept");
+        } else if key.is_empty() || key.chars().count() > LONGEST_KEY || value.chars().count() > LONGEST_VALUE {
+            let message = format!("keys have 1 to {LONGEST_KEY} characters, values at most {LONGEST_VALUE}");
+            body.problems().report(pointer, "metadata_limit", message);
+        }
+        metadata.insert(key, value);
+    }
+    metadata
+}
+
+#[cfg(test)]
+mod tests;

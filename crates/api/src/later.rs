@@ -1,0 +1,32 @@
+//! Calls of the contract whose work is not done yet.
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+use crate::App;
+use crate::auth::{Read, Tenant};
+use crate::problem::Problem;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/jobs/estimate", post(later))
+        .route("/v1/jobs/{id}", delete(later).patch(later))
+        .route("/v1/jobs/{id}/events", get(later))
+        .route("/v1/jobs/{id}/retry", post(later))
+        .route("/v1/files", post(later))
+        .route("/v1/files/{id}/content", get(later))
+        .route("/v1/usage", get(later))
+        .route("/v1/audit", get(later))
+        .route("/v1/webhook_endpoints", get(later).post(later))
+        .route("/v1/webhook_endpoints/{*rest}", get(later).post(later).patch(later).delete(later))
+        .route("/v1/provider_webhooks/{provider}", post(unsigned))
+}
+
+async fn later(_: Tenant<Read>) -> Problem {
+    Problem::not_yet_supported("this call")
+}
+
+/// Providers sign such calls; they have no key.
+async fn unsigned() -> Problem {
+    Problem::not_yet_supported("this call")
+}

@@ -1,0 +1,6 @@
+//! Calls that need a key with the scope `admin`.
+
+pub mod grants;
+pub mod keys;
+pub mod providers;
+pub mod tenants;

@@ -1,0 +1,75 @@
+//! A job's input: pinned to one version, described by its header or footer, read as batches from any row.
+
+mod batches;
+mod csv;
+mod error;
+pub mod limits;
+mod parquet;
+mod pin;
+mod schema;
+
+use std::sync::Arc;
+
+use domain::format::Format;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+pub use self::batches::{Cursor, InputBatch};
+pub use self::error::InputError;
+pub use self::pin::{Pinned, pin};
+pub use self::schema::{InputSchema, Layout};
+use crate::stores::Location;
+
+/// What a job has to know of its input, kept with it as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    pub pinned: Pinned,
+    pub schema: InputSchema,
+}
+
+/// What the submission says about the input's form.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOptions {
+    pub format: Format,
+    /// The byte between CSV cells, ASCII; a comma unless given.
+    pub delimiter: Option<u8>,
+}
+
+impl From<Format> for ReadOptions {
+    fn from(format: Format) -> Self {
+        Self {
+            format,
+            delimiter: None,
+        }
+    }
+}
+
+/// Describes the input from its header (CSV, the first [`limits::MAX_HEADER_BYTES`]) or its footer (Parquet).
+///
+/// # Errors
+/// Everything about the header or footer that keeps the file from being read; `input_empty` where it can be seen here.
+pub async fn inspect(location: &Location, pinned: &Pinned, options: ReadOptions) -> Result<InputSchema, InputError> {
+    match options.format {
+        Format::Csv => csv::inspect(location, pinned, options.delimiter.unwrap_or(b',')).await,
+        Format::Parquet => parquet::inspect(location, pinned).await,
+    }
+}
+
+/// Reads the rows from a cursor to the end: of `from` and every cursor in the batches before, the rows that follow
+/// are the same.
+///
+/// It stops reading when the stream is dropped. An error is the last item.
+///
+/// # Errors
+/// `input_changed` if the object isn't the pinned version any more; what is broken past the header.
+pub fn read(
+    location: Location,
+    pinned: Pinned,
+    schema: Arc<InputSchema>,
+    from: Cursor,
+) -> BoxStream<'static, Result<InputBatch, InputError>> {
+    match schema.layout {
+        Layout::Csv { delimiter, .. } => csv::read(location, pinned, schema, delimiter, from),
+        Layout::Parquet { .. } => parquet::read(location, pinned, from),
+    }
+}

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+pub mod stores;
+pub mod work;
+
+pub mod input;
+
+pub mod attempts;
+pub mod chunk;
+pub mod results;
+pub mod row;
+
+pub mod output;
+
+mod cell;
+mod parquet_bytes;

@@ -1,0 +1,12 @@
+//! The crate against real files and a real S3 server in this process.
+
+mod csv_cases;
+mod csv_property;
+mod csv_resume;
+mod output_cases;
+mod parquet_cases;
+mod parquet_types;
+mod places;
+mod round_trips;
+mod store_cases;
+mod support;

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod context;
+mod error;
+mod job;
+
+pub mod worker;
+
+mod plan;
+
+mod run;
+
+mod merge;
+
+pub mod check;
+
+pub use context::{Context, Options};
+pub use error::StepError;
+pub use run::registry::Registry;

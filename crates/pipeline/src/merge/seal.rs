@@ -1,0 +1,178 @@
+//! Seals a closed chunk: its outcomes leave Postgres, its rows become a part of the output.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dataset::attempts::AttemptRecord;
+use dataset::chunk::FileError;
+use dataset::output::OutputColumns;
+use dataset::work::WorkFile;
+use db::chunks::Chunk;
+use db::items::StoredAttempt;
+use db::seal::{Finished, Sealed};
+use db::steps::StepLease;
+use domain::format::Format;
+use domain::job::State;
+use domain::outcome::{ItemError, Outcome, Status};
+
+use crate::job::Job;
+use crate::{Context, StepError};
+
+/// The whole step.
+pub(crate) async fn seal(context: &Context, lease: &StepLease, job: Arc<Job>, chunk_no: u32) -> Result<(), StepError> {
+    loop {
+        let Some(loaded) = load(context, lease, chunk_no).await? else { return Ok(()) };
+        if write(context, lease, &job, loaded).await? == Finished::Sealed {
+            return Ok(());
+        }
+    }
+}
+
+/// A chunk with one outcome per row.
+struct Loaded {
+    chunk: Chunk,
+    generation: i32,
+    outcomes: Vec<Outcome>,
+    attempts: Vec<StoredAttempt>,
+}
+
+/// `None`: there is nothing to seal, and the step is gone.
+async fn load(context: &Context, lease: &StepLease, chunk_no: u32) -> Result<Option<Loaded>, StepError> {
+    let mut tx = context.db.tenant(lease.tenant_id).await?;
+    let work = db::jobs::work(&mut tx, lease.job_id).await?.ok_or(StepError::Lost)?;
+    let chunk = db::chunks::get(&mut tx, lease.job_id, chunk_no).await?.ok_or(StepError::Lost)?;
+    let rows = chunk.closed.length();
+    let unfinished = unfinished(work.state);
+    if chunk.sealed || (chunk.closed.count() < rows && unfinished.is_none()) {
+        db::seal::skip(&mut tx, lease).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    let stored = db::outcomes::range(&mut tx, lease.job_id, work.generation, chunk.first_row, rows).await?;
+    let attempts = db::items::attempts(&mut tx, lease.job_id, work.generation, chunk.first_row, rows, false).await?;
+    tx.commit().await?;
+    let mut stored = stored.into_iter().peekable();
+    let outcomes = (chunk.first_row..)
+        .take(rows)
+        .map(|row| match stored.next_if(|(stored, _)| *stored == row) {
+            Some((_, outcome)) => Some(outcome),
+            None => unfinished.clone().map(|outcome| with_attempts(outcome, &attempts, row)),
+        })
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| StepError::FailJob {
+            code: "internal_error".to_owned(),
+            detail: format!("chunk {chunk_no} has closed rows without an outcome"),
+        })?;
+    Ok(Some(Loaded { chunk, generation: work.generation, outcomes, attempts }))
+}
+
+/// The outcome of rows that have none when their job ends.
+fn unfinished(state: State) -> Option<Outcome> {
+    let (status, code, message) = match state {
+        State::Cancelling => (Status::Cancelled, "cancelled", "the job was cancelled before this row was answered"),
+        State::Expiring => (Status::Expired, "expired", "the job's deadline passed before this row was answered"),
+        State::Queued
+        | State::Planning
+        | State::Running
+        | State::Merging
+        | State::Paused(_)
+        | State::Completed
+        | State::Failed
+        | State::Cancelled
+        | State::Expired => return None,
+    };
+    Some(Outcome::unsent(status, ItemError::new(code, message)))
+}
+
+/// What was used for a row before its job ended stays on its account.
+fn with_attempts(mut outcome: Outcome, attempts: &[StoredAttempt], row: u64) -> Outcome {
+    for attempt in attempts.iter().filter(|attempt| attempt.row == row) {
+        outcome.attempts += 1;
+        outcome.model = Some(attempt.model.clone());
+        outcome.usage.input_tokens += attempt.usage.input_tokens;
+        outcome.usage.cached_input_tokens += attempt.usage.cached_input_tokens;
+        outcome.usage.output_tokens += attempt.usage.output_tokens;
+        outcome.cost = outcome.cost.zip(attempt.cost).map(|(sum, cost)| sum + cost);
+    }
+    outcome
+}
+
+async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loaded) -> Result<Finished, StepError> {
+    let Loaded { chunk, generation, outcomes, attempts } = loaded;
+    let files = context.files(lease.tenant_id, lease.job_id);
+    let input = files.read(&chunk.input_path).await?;
+    let format = job.spec.output.format;
+    let (encoded, outcomes) = {
+        let (job, first_row) = (job.clone(), chunk.first_row);
+        tokio::task::spawn_blocking(move || encode(&job, format, input, first_row, &outcomes, &attempts).map(|e| (e, outcomes)))
+            .await??
+    };
+    let epoch = u64::try_from(lease.epoch).unwrap_or_default();
+    let chunk_no = chunk.chunk_no;
+    let file_generation = u32::try_from(generation).unwrap_or_default();
+    let results = WorkFile::ChunkResults { chunk: chunk_no, generation: file_generation, epoch };
+    let part = WorkFile::Part { generation: file_generation, chunk: chunk_no, epoch, format };
+    files.put(results, encoded.results).await?;
+    files.put(part, encoded.part).await?;
+    let mut attempts_path = None;
+    if let Some(bytes) = encoded.attempts {
+        let file = WorkFile::ChunkAttempts { chunk: chunk_no, generation: file_generation, epoch };
+        files.put(file, bytes).await?;
+        attempts_path = Some(file.to_string());
+    }
+    let rows: Vec<_> = outcomes.iter().map(|outcome| (outcome.status, outcome.error.as_ref().map(|e| e.code.as_str()))).collect();
+    let sealed = Sealed {
+        chunk_no,
+        first_row: chunk.first_row,
+        generation,
+        closed: &chunk.closed,
+        rows: &rows,
+        results_path: &results.to_string(),
+        attempts_path: attempts_path.as_deref(),
+        part_path: &part.to_string(),
+    };
+    let mut tx = context.db.tenant(lease.tenant_id).await?;
+    let finished = db::seal::finish(&mut tx, lease, &sealed).await?;
+    tx.commit().await?;
+    Ok(finished)
+}
+
+struct Encoded {
+    results: Bytes,
+    attempts: Option<Bytes>,
+    part: Bytes,
+}
+
+fn encode(
+    job: &Job,
+    format: Format,
+    input: Bytes,
+    first_row: u64,
+    outcomes: &[Outcome],
+    attempts: &[StoredAttempt],
+) -> Result<Encoded, FileError> {
+    let columns = OutputColumns::new(&job.source.schema, &job.spec.output.column_prefix)
+        .map_err(|_| FileError::Damaged { what: "an output column has an input column's name" })?;
+    let chunk = dataset::chunk::decode(input)?;
+    let records: Vec<_> = attempts.iter().map(|attempt| record(attempt, first_row)).collect();
+    Ok(Encoded {
+        results: dataset::results::encode(outcomes, first_row)?,
+        attempts: (!records.is_empty()).then(|| dataset::attempts::encode(&records)).transpose()?,
+        part: dataset::output::encode_part(format, &columns, &chunk, outcomes)?,
+    })
+}
+
+fn record(attempt: &StoredAttempt, first_row: u64) -> AttemptRecord {
+    AttemptRecord {
+        row: u32::try_from(attempt.row - first_row).expect("a chunk has at most 2,000 rows"),
+        attempt: attempt.attempt,
+        model: attempt.model.clone(),
+        error: attempt.error.clone(),
+        usage: attempt.usage,
+        cost: attempt.cost,
+        http_status: attempt.http_status,
+        provider_request_id: attempt.request_id.clone(),
+        late: attempt.late,
+        at: attempt.created_at,
+    }
+}

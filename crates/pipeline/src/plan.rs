@@ -1,0 +1,190 @@
+//! Plan: reads the input once, as a stream, and cuts it into chunks. Nothing is sent before it has ended.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use aws_lc_rs::digest;
+use dataset::chunk::{ChunkInput, RowMeta};
+use dataset::input::{Cursor, InputBatch};
+use dataset::row::BatchRow;
+use dataset::work::WorkFile;
+use db::chunks::NewChunk;
+use db::steps::StepLease;
+use domain::chunk::{Fill, MAX_BYTES};
+use domain::outcome::{ItemError, Outcome, Status};
+use domain::prompt::{Message, Prompt};
+use domain::row::Row;
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use crate::job::Job;
+use crate::{Context, StepError};
+
+/// Where plan goes on after a crash: all chunks before it are committed.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct PlanCursor {
+    input: Cursor,
+    chunk_no: u32,
+}
+
+/// The whole step.
+pub(crate) async fn plan(context: &Context, lease: &StepLease, job: Arc<Job>) -> Result<(), StepError> {
+    let mut tx = context.db.tenant(lease.tenant_id).await?;
+    db::chunks::begin_plan(&mut tx, lease).await?;
+    let cursor = db::steps::cursor(&mut tx, lease).await?;
+    tx.commit().await?;
+    let cursor = match cursor {
+        Some(cursor) => serde_json::from_value(cursor).map_err(|error| StepError::retry("plan cursor", error))?,
+        None => PlanCursor { input: job.source.schema.start(), chunk_no: 0 },
+    };
+    let location = context.open(lease.tenant_id, &job.spec.input.uri, false).await?;
+    let schema = Arc::new(job.source.schema.clone());
+    let mut batches = dataset::input::read(location, job.source.pinned.clone(), schema, cursor.input);
+    let mut planner = Planner { context, lease, job: &job, cursor, slices: Vec::new(), meta: Vec::new(), fill: Fill::default() };
+    while let Some(batch) = batches.next().await {
+        planner.add(batch?).await?;
+    }
+    planner.end().await
+}
+
+/// The chunk that is being filled.
+struct Planner<'a> {
+    context: &'a Context,
+    lease: &'a StepLease,
+    job: &'a Job,
+    cursor: PlanCursor,
+    slices: Vec<RecordBatch>,
+    meta: Vec<RowMeta>,
+    fill: Fill,
+}
+
+impl Planner<'_> {
+    async fn add(&mut self, batch: InputBatch) -> Result<(), StepError> {
+        let prompt = self.job.prompt.clone();
+        let (batch, sizes) = tokio::task::spawn_blocking(move || {
+            let sizes = size_rows(&prompt, &batch);
+            (batch, sizes)
+        })
+        .await?;
+        let mut begin = 0;
+        for (index, meta) in sizes.into_iter().enumerate() {
+            if !self.fill.takes(u64::from(meta.bytes)) {
+                self.slices.push(batch.rows.slice(begin, index - begin));
+                self.cut(before(&batch, index, self.cursor.input)).await?;
+                begin = index;
+            }
+            self.fill.add(u64::from(meta.bytes), u64::from(meta.tokens));
+            self.meta.push(meta);
+        }
+        self.slices.push(batch.rows.slice(begin, batch.rows.num_rows() - begin));
+        if let Some(after) = batch.cursors.last() {
+            self.cursor.input = *after;
+        }
+        Ok(())
+    }
+
+    /// Stores the chunk and moves the step's cursor past it.
+    async fn cut(&mut self, next: Cursor) -> Result<(), StepError> {
+        let meta = std::mem::take(&mut self.meta);
+        let fill = std::mem::take(&mut self.fill);
+        let slices = std::mem::take(&mut self.slices);
+        let first_row = next.row - meta.len() as u64;
+        let unsendable = unsendable(&meta);
+        let columns = self.job.source.schema.columns.clone();
+        let bytes = tokio::task::spawn_blocking(move || {
+            dataset::chunk::encode(&ChunkInput::new(&columns, &slices, first_row, meta)?)
+        })
+        .await??;
+        let epoch = u64::try_from(self.lease.epoch).unwrap_or_default();
+        let file = WorkFile::ChunkInput { chunk: self.cursor.chunk_no, epoch };
+        self.context.files(self.lease.tenant_id, self.lease.job_id).put(file, bytes).await?;
+        let chunk = NewChunk {
+            chunk_no: self.cursor.chunk_no,
+            first_row,
+            row_count: u32::try_from(fill.rows).expect("a chunk has at most 2,000 rows"),
+            bytes: fill.bytes,
+            tokens: fill.tokens,
+            input_path: &file.to_string(),
+            unsendable: &unsendable,
+        };
+        self.cursor.chunk_no += 1;
+        let cursor = PlanCursor { input: next, chunk_no: self.cursor.chunk_no };
+        let cursor = serde_json::to_value(cursor).map_err(|error| StepError::retry("plan cursor", error))?;
+        let mut tx = self.context.db.tenant(self.lease.tenant_id).await?;
+        db::chunks::add(&mut tx, self.lease, &chunk, &cursor).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn end(mut self) -> Result<(), StepError> {
+        if self.fill.rows > 0 {
+            self.cut(self.cursor.input).await?;
+        }
+        let total_rows = self.cursor.input.row;
+        if total_rows == 0 {
+            let detail = "the input has no rows".to_owned();
+            return Err(StepError::FailJob { code: "input_empty".to_owned(), detail });
+        }
+        let mut tx = self.context.db.tenant(self.lease.tenant_id).await?;
+        db::chunks::end_plan(&mut tx, self.lease, total_rows, self.cursor.chunk_no).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The place before a batch's row, where `start` is the place before its first.
+fn before(batch: &InputBatch, index: usize, start: Cursor) -> Cursor {
+    index.checked_sub(1).map_or(start, |previous| batch.cursors[previous])
+}
+
+fn unsendable(meta: &[RowMeta]) -> Vec<(usize, Outcome)> {
+    meta.iter()
+        .enumerate()
+        .filter_map(|(offset, row)| Some((offset, Outcome::unsent(Status::Failed, row.error.clone()?))))
+        .collect()
+}
+
+/// Renders every row, to size and hash its request.
+fn size_rows(prompt: &Prompt, batch: &InputBatch) -> Vec<RowMeta> {
+    let rows = Arc::new(batch.rows.clone());
+    let mut row_errors = batch.row_errors.iter().peekable();
+    (0..rows.num_rows())
+        .map(|index| match row_errors.next_if(|(row, _)| *row == index) {
+            Some((_, error)) => RowMeta { bytes: 0, tokens: 0, request_hash: [0; 32], error: Some(error.clone()) },
+            None => size_row(prompt, &(Arc::new(BatchRow::new(rows.clone(), index)) as Arc<dyn Row>)),
+        })
+        .collect()
+}
+
+/// Most bytes of a row's rendered prompt: what a chunk may hold.
+const MAX_PROMPT_BYTES: usize = MAX_BYTES as usize;
+
+fn size_row(prompt: &Prompt, row: &Arc<dyn Row>) -> RowMeta {
+    match prompt.render(row, MAX_PROMPT_BYTES) {
+        Ok(messages) => {
+            let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
+            let bytes = u32::try_from(bytes).expect("rendering is bounded far below 4 GB");
+            RowMeta { bytes, tokens: estimate_tokens(bytes), request_hash: hash(&messages), error: None }
+        }
+        Err(error) => {
+            let error = ItemError::new(error.code(), error.to_string());
+            RowMeta { bytes: 0, tokens: 0, request_hash: [0; 32], error: Some(error) }
+        }
+    }
+}
+
+/// Four bytes a token is the usual ratio of English text. It only paces: bills and caps never rest on it.
+fn estimate_tokens(bytes: u32) -> u32 {
+    bytes.div_ceil(4)
+}
+
+/// SHA-256 over roles and texts, with lengths between, so that no two requests run together.
+fn hash(messages: &[Message]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for message in messages {
+        context.update(message.role.name().as_bytes());
+        context.update(&(message.text.len() as u64).to_be_bytes());
+        context.update(message.text.as_bytes());
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}

@@ -1,0 +1,7 @@
+//! Run: open rows become dispatches, dispatches become outcomes.
+
+pub(crate) mod commit;
+pub(crate) mod limits;
+pub(crate) mod realtime;
+pub mod registry;
+pub(crate) mod rows;

@@ -1,0 +1,68 @@
+//! Runs one leased dispatch, and settles it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use db::dispatches::DispatchLease;
+use tokio_util::sync::CancellationToken;
+
+use super::Worker;
+use super::held::HeldDispatch;
+use crate::StepError;
+use crate::run::realtime::{self, Dispatch};
+
+/// How long a dispatch that could not be loaded keeps its rows from being dispatched again.
+const LOAD_RETRY: Duration = Duration::from_secs(2);
+
+pub(super) fn spawn(worker: &Arc<Worker>, lease: DispatchLease) {
+    let stop = CancellationToken::new();
+    let held = HeldDispatch {
+        job_id: lease.job_id,
+        epoch: lease.epoch,
+        stop: stop.clone(),
+        unsent: Arc::new(AtomicUsize::new(0)),
+        group: None,
+    };
+    let unsent = held.unsent.clone();
+    worker.held.dispatches().insert(lease.dispatch_id, held);
+    let worker = worker.clone();
+    worker.tasks.clone().spawn(async move {
+        let lease = Arc::new(lease);
+        if let Err(error) = run(&worker, &lease, &stop, unsent).await {
+            tracing::warn!(dispatch.id = %lease.dispatch_id, error = &error as &dyn std::error::Error, "a dispatch was not loaded");
+            tokio::select! {
+                () = tokio::time::sleep(LOAD_RETRY) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        worker.committer.settle(&lease).await;
+        worker.held.dispatches().remove(&lease.dispatch_id);
+        worker.wake.notify_one();
+    });
+}
+
+async fn run(
+    worker: &Arc<Worker>,
+    lease: &Arc<DispatchLease>,
+    stop: &CancellationToken,
+    unsent: Arc<AtomicUsize>,
+) -> Result<(), StepError> {
+    let job = worker.jobs.get(&worker.context, lease.tenant_id, lease.job_id).await?;
+    let model = worker.registry.model(&worker.context, &lease.model).await?;
+    if let Some(held) = worker.held.dispatches().get_mut(&lease.dispatch_id) {
+        held.group = Some(model.group.clone());
+    }
+    let dispatch = Dispatch {
+        context: &worker.context,
+        lease: lease.clone(),
+        job,
+        model,
+        committer: &worker.committer,
+        stop: stop.clone(),
+        abort: worker.abort.clone(),
+        unsent,
+        wake: &worker.wake,
+    };
+    realtime::run(&dispatch).await
+}

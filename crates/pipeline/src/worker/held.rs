@@ -1,0 +1,113 @@
+//! The leases that this worker holds.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::ids::{DispatchId, JobId, StepId};
+use tokio_util::sync::CancellationToken;
+
+use crate::run::limits::Group;
+
+/// A step in hand.
+#[derive(Clone)]
+pub(crate) struct HeldStep {
+    pub epoch: i32,
+    /// The lease is lost: the step is given up.
+    pub lost: CancellationToken,
+}
+
+/// A dispatch in hand.
+#[derive(Clone)]
+pub(crate) struct HeldDispatch {
+    pub job_id: JobId,
+    pub epoch: i32,
+    /// No new call: the lease is lost, the job stands still, or the process stops.
+    pub stop: CancellationToken,
+    pub unsent: Arc<AtomicUsize>,
+    /// Known once it is loaded.
+    pub group: Option<Arc<Group>>,
+}
+
+/// What was held at a moment.
+pub(crate) type Leases = (HashMap<StepId, HeldStep>, HashMap<DispatchId, HeldDispatch>);
+
+/// Both, by id. No lock is held across an await.
+#[derive(Default)]
+pub(crate) struct Held {
+    steps: Mutex<HashMap<StepId, HeldStep>>,
+    dispatches: Mutex<HashMap<DispatchId, HeldDispatch>>,
+}
+
+impl Held {
+    pub(crate) fn steps(&self) -> MutexGuard<'_, HashMap<StepId, HeldStep>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn dispatches(&self) -> MutexGuard<'_, HashMap<DispatchId, HeldDispatch>> {
+        self.dispatches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After a heartbeat: what was held before it, and is no longer ours, is given up. What was claimed meanwhile is not looked at.
+    pub(crate) fn keep_only(&self, before: &Leases, steps: &HashMap<StepId, i32>, dispatches: &HashMap<DispatchId, i32>) {
+        for (id, held) in before.0.iter().filter(|(id, held)| steps.get(id) != Some(&held.epoch)) {
+            // A step that has just ended is no loss.
+            if self.steps().contains_key(id) {
+                tracing::warn!(step.id = %id, "lease lost");
+            }
+            held.lost.cancel();
+        }
+        for (id, held) in before.1.iter().filter(|(id, held)| dispatches.get(id) != Some(&held.epoch)) {
+            if self.dispatches().contains_key(id) {
+                tracing::warn!(dispatch.id = %id, "lease lost");
+            }
+            held.stop.cancel();
+        }
+    }
+
+    /// No new calls for any dispatch, and no more steps.
+    pub(crate) fn stop_all(&self) {
+        self.dispatches().values().for_each(|held| held.stop.cancel());
+        self.steps().values().for_each(|held| held.lost.cancel());
+    }
+
+    /// No new calls: the leases may have run out while nobody could prolong them.
+    pub(crate) fn stop_dispatches(&self) {
+        self.dispatches().values().for_each(|held| held.stop.cancel());
+    }
+
+    /// Jobs that have a dispatch here.
+    pub(crate) fn jobs(&self) -> Vec<JobId> {
+        let mut jobs: Vec<_> = self.dispatches().values().map(|held| held.job_id).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs
+    }
+
+    /// Jobs whose limit group has enough unsent rows here to keep it busy: further dispatches of theirs would only wait.
+    pub(crate) fn saturated(&self) -> Vec<JobId> {
+        let dispatches = self.dispatches();
+        let mut unsent: HashMap<*const Group, (usize, usize)> = HashMap::new();
+        for held in dispatches.values() {
+            if let Some(group) = &held.group {
+                let (rows, count) = unsent.entry(Arc::as_ptr(group)).or_default();
+                *rows += held.unsent.load(Ordering::Relaxed);
+                *count += 1;
+            }
+        }
+        dispatches
+            .values()
+            .filter(|held| match &held.group {
+                // One dispatch keeps one processor busy, so there should be more of them whatever they hold.
+                Some(group) => unsent
+                    .get(&Arc::as_ptr(group))
+                    .is_some_and(|(rows, count)| *count >= MIN_DISPATCHES && *rows > 2 * group.max_calls()),
+                None => true,
+            })
+            .map(|held| held.job_id)
+            .collect()
+    }
+}
+
+/// Dispatches of a limit group that a worker takes before it looks at how much they still have to send.
+const MIN_DISPATCHES: usize = 2;

@@ -1,0 +1,70 @@
+//! Runs one claimed step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use db::steps::StepLease;
+use domain::step::Kind;
+use tokio_util::sync::CancellationToken;
+
+use super::Worker;
+use super::held::HeldStep;
+use crate::StepError;
+use crate::merge::{assemble, seal};
+
+/// Waits after failed tries double up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+pub(super) fn spawn(worker: &Arc<Worker>, lease: StepLease) {
+    let lost = CancellationToken::new();
+    worker.held.steps().insert(lease.step_id, HeldStep { epoch: lease.epoch, lost: lost.clone() });
+    let worker = worker.clone();
+    worker.tasks.clone().spawn(async move {
+        let result = tokio::select! {
+            result = run(&worker, &lease) => Some(result),
+            () = lost.cancelled() => None,
+        };
+        if let Err(error) = end(&worker, &lease, result).await {
+            tracing::warn!(step.id = %lease.step_id, error = &error as &dyn std::error::Error, "a step was not handed back");
+        }
+        worker.held.steps().remove(&lease.step_id);
+        worker.wake.notify_one();
+    });
+}
+
+async fn run(worker: &Worker, lease: &StepLease) -> Result<(), StepError> {
+    let job = worker.jobs.get(&worker.context, lease.tenant_id, lease.job_id).await?;
+    match lease.kind {
+        Kind::Plan => crate::plan::plan(&worker.context, lease, job).await,
+        Kind::Seal { chunk_no } => seal::seal(&worker.context, lease, job, chunk_no).await,
+        Kind::Assemble => assemble::assemble(&worker.context, lease, job).await,
+    }
+}
+
+/// `None`: the step was given up, because its lease is lost or the process stops.
+async fn end(worker: &Worker, lease: &StepLease, result: Option<Result<(), StepError>>) -> db::Result<()> {
+    let mut tx = match &result {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(_)) | None => worker.context.db.tenant(lease.tenant_id).await?,
+    };
+    let handed_back = match result {
+        Some(Ok(())) => Ok(()),
+        // If it is ours still, another worker may go on at once.
+        Some(Err(StepError::Lost)) | None => db::steps::hand_back(&mut tx, lease, Duration::ZERO, None).await,
+        Some(Err(StepError::Retry { what, source })) => {
+            tracing::warn!(job.id = %lease.job_id, step = lease.kind.name(), ?source, "{what}; the step will be tried again");
+            let unit = fastrand::f64();
+            let wait = Duration::from_secs(1).saturating_mul(1 << lease.failures.min(6)).min(LONGEST_WAIT).mul_f64(0.5 + unit / 2.0);
+            db::steps::hand_back(&mut tx, lease, wait, Some(&what)).await
+        }
+        Some(Err(StepError::FailJob { code, detail })) => {
+            tracing::info!(job.id = %lease.job_id, step = lease.kind.name(), code, "the job failed");
+            db::steps::fail_job(&mut tx, lease, &code, &detail).await
+        }
+    };
+    match handed_back {
+        Ok(()) => tx.commit().await,
+        Err(db::Error::Fenced) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,9 @@
+//! What the end-to-end tests stand on: a database each, and the shipped binary as separate processes.
+
+pub mod database;
+pub mod process;
+pub mod rig;
+
+pub use database::TestDb;
+pub use process::Process;
+pub use rig::{Rig, RigOptions};
