@@ -1,1 +1,4 @@
+//! End-to-end tests: the shipped binary as separate processes, over TCP.
 
+mod faults;
+mod jobs;

@@ -19,15 +19,15 @@ pub struct Process {
     pub first_line: Option<String>,
 }
 
-/// The binary beside the test's own.
+/// The binary of the same build: beside a benchmark, and one folder above a test.
 pub fn binary() -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let directory = test.parent().and_then(Path::parent).context("tests run from target/…/deps")?;
-    let binary = directory.join("gristmill");
-    if !binary.exists() {
-        bail!("{} is missing: run ./test, or cargo build first", binary.display());
-    }
-    Ok(binary)
+    let mine = std::env::current_exe()?;
+    mine.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|directory| directory.join("gristmill"))
+        .find(|binary| binary.exists())
+        .context("the binary `gristmill` is missing: run ./test, or cargo build first")
 }
 
 impl Process {
@@ -64,6 +64,11 @@ impl Process {
     /// SIGTERM, and waits; returns whether it ended with success.
     pub fn terminate(&mut self, within: Duration) -> anyhow::Result<bool> {
         self.signal(Signal::SIGTERM)?;
+        self.wait(within)
+    }
+
+    /// Waits for its end; returns whether it ended with success.
+    pub fn wait(&mut self, within: Duration) -> anyhow::Result<bool> {
         let until = Instant::now() + within;
         loop {
             if let Some(status) = self.child.try_wait()? {

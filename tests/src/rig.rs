@@ -16,6 +16,10 @@ use crate::{Process, TestDb};
 pub struct RigOptions {
     pub workers: usize,
     pub sandbox_latency_ms: u64,
+    /// Pads the sandbox's answers.
+    pub sandbox_answer_bytes: Option<usize>,
+    /// Whether the sandbox keeps its oracle log.
+    pub sandbox_log: bool,
     /// Further settings, by their environment names.
     pub settings: Vec<(String, String)>,
     /// The provider's real-time limits.
@@ -29,6 +33,8 @@ impl Default for RigOptions {
         Self {
             workers: 1,
             sandbox_latency_ms: 0,
+            sandbox_answer_bytes: None,
+            sandbox_log: true,
             settings: Vec::new(),
             realtime: json!({"max_concurrency": 32, "timeout_s": 5}),
             database_url: None,
@@ -43,6 +49,8 @@ pub struct Rig {
     pub database_url: String,
     pub environment: Vec<(String, String)>,
     pub sandbox: Process,
+    /// Without `/v1`.
+    pub sandbox_url: String,
     pub api: Process,
     pub workers: Vec<Process>,
     pub url: String,
@@ -66,12 +74,13 @@ impl Rig {
         let environment = environment(&database_url, &objects, &work, &options.settings);
         let log = |name: &str| directory.path().join(format!("{name}.log"));
 
-        let oracle = directory.path().join("oracle.jsonl");
-        let latency = options.sandbox_latency_ms.to_string();
-        let oracle = oracle.to_str().context("a path in UTF-8")?;
-        let sandbox = Process::start(&["sandbox", "--latency-ms", &latency, "--log", oracle], &[], &log("sandbox"), true)?;
+        let sandbox = start_sandbox(directory.path(), &options)?;
         let sandbox_url = sandbox.first_line.clone().context("the sandbox's address")?;
 
+        if db.is_none() {
+            let mut migrate = Process::start(&["migrate"], &environment, &log("migrate"), true)?;
+            migrate.wait(Duration::from_secs(60))?;
+        }
         let admin_key = bootstrap(&environment, &log("bootstrap"))?;
         let listen = format!("127.0.0.1:{}", free_port()?);
         let url = format!("http://{listen}");
@@ -86,6 +95,7 @@ impl Rig {
             database_url,
             environment,
             sandbox,
+            sandbox_url,
             api,
             workers: Vec::new(),
             url,
@@ -174,6 +184,18 @@ impl Rig {
         all.extend(self.workers.iter().map(|worker| format!("worker: {:#?}", tail(worker))));
         all.join("\n")
     }
+}
+
+fn start_sandbox(directory: &Path, options: &RigOptions) -> anyhow::Result<Process> {
+    let mut arguments = vec!["sandbox".to_owned(), "--latency-ms".to_owned(), options.sandbox_latency_ms.to_string()];
+    if let Some(bytes) = options.sandbox_answer_bytes {
+        arguments.extend(["--answer-bytes".to_owned(), bytes.to_string()]);
+    }
+    if options.sandbox_log {
+        arguments.extend(["--log".to_owned(), directory.join("oracle.jsonl").display().to_string()]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Process::start(&arguments, &[], &directory.join("sandbox.log"), true)
 }
 
 fn environment(database_url: &str, objects: &Path, work: &Path, settings: &[(String, String)]) -> Vec<(String, String)> {

@@ -28,7 +28,8 @@ pub struct Config {
     pub allow_private: bool,
     /// Longest request body. Too low refuses long prompts; too high lets callers fill the memory.
     pub max_body_bytes: usize,
-    /// How long a caller may take to send a body, and how long a handler may take to answer. Streams of output are exempt.
+    /// How long a request may take until its answer begins; its body may take half of it. Too low fails slow stores; too high
+    /// lets slow callers hold connections.
     pub request_timeout: Duration,
     /// How long a signed URL of an output works.
     pub signed_url_ttl: Duration,

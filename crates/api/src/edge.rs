@@ -46,7 +46,10 @@ pub(crate) async fn edge(request: Request, next: Next) -> Response {
 
 /// Without query, headers and body: each of them may hold what is nobody's business.
 fn span(request: &Request, request_id: &str) -> Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str);
     info_span!(
         "http.request",
         http.method = %request.method(),
@@ -68,7 +71,10 @@ fn keep_allow(from: &HeaderMap, to: &mut HeaderMap) {
 fn request_id(headers: &HeaderMap) -> String {
     const LONGEST: usize = 128;
     let harmless = |id: &&str| {
-        (1..=LONGEST).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+        (1..=LONGEST).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
     };
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
     given.map_or_else(|| format!("req_{}", Uuid::now_v7().simple()), str::to_owned)
@@ -96,10 +102,67 @@ pub(crate) async fn no_such_method(method: Method) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use axum::{Router, middleware};
+    use tower::ServiceExt;
+
     use super::*;
 
+    fn router() -> Router {
+        Router::new()
+            .route("/panics", get(async || -> Response { panic!("a defect") }))
+            .route("/fine", get(async || "fine"))
+            .fallback(no_such_path)
+            .method_not_allowed_fallback(no_such_method)
+            .layer(middleware::from_fn(edge))
+    }
+
+    async fn ask(method: Method, path: &str) -> (u16, HeaderMap, serde_json::Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(REQUEST_ID, "r-1")
+            .body(Body::empty());
+        let response = router().oneshot(request.expect("a request")).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, 10_000).await.expect("a body");
+        (
+            parts.status.as_u16(),
+            parts.headers,
+            serde_json::from_slice(&body).unwrap_or_default(),
+        )
+    }
+
+    #[tokio::test]
+    async fn b9_every_refusal_is_a_problem_document_with_the_request_s_id() {
+        for (method, path, status, code) in [
+            (Method::GET, "/nothing", 404, "not_found"),
+            (Method::POST, "/fine", 405, "method_not_allowed"),
+            (Method::GET, "/panics", 500, "internal_error"),
+        ] {
+            let (found, headers, body) = ask(method, path).await;
+            assert_eq!(
+                (found, &body["code"], &body["instance"]),
+                (status, &code.into(), &"r-1".into()),
+                "{path}"
+            );
+            assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+            assert_eq!(headers.get(header::ALLOW).is_some(), status == 405);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_carries_the_request_s_id() {
+        let (status, headers, _) = ask(Method::GET, "/fine").await;
+        assert_eq!((status, &headers[REQUEST_ID]), (200, &HeaderValue::from_static("r-1")));
+    }
+
     fn id_for(given: &str) -> String {
-        request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(given).expect("a header"))]))
+        request_id(&HeaderMap::from_iter([(
+            REQUEST_ID,
+            HeaderValue::from_str(given).expect("a header"),
+        )]))
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::App;
 use crate::admin::records::{PricesView, RealtimeView};
 use crate::auth::{Read, Tenant};
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::NoQuery;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ModelList {
@@ -38,12 +38,17 @@ struct Model {
     get, path = "/v1/models", operation_id = "list_models", tag = "models",
     responses((status = 200, description = "All models", body = ModelList))
 )]
-pub(crate) async fn models(tenant: Tenant<Read>, State(app): State<App>, query: Query) -> Result<Json<ModelList>, Problem> {
-    query.finish()?;
+pub(crate) async fn models(
+    tenant: Tenant<Read>,
+    State(app): State<App>,
+    _: NoQuery,
+) -> Result<Json<ModelList>, Problem> {
     let mut tx = app.db.tenant(tenant.id).await?;
     let capabilities = db::providers::capabilities(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(ModelList { data: capabilities.into_iter().map(Model::from).collect() }))
+    Ok(Json(ModelList {
+        data: capabilities.into_iter().map(Model::from).collect(),
+    }))
 }
 
 fn task_name(task: Task) -> &'static str {
@@ -54,7 +59,9 @@ fn task_name(task: Task) -> &'static str {
 
 impl From<Capability> for Model {
     fn from(capability: Capability) -> Self {
-        let Capability { name, provider, model, .. } = capability;
+        let Capability {
+            name, provider, model, ..
+        } = capability;
         Self {
             id: name.to_string(),
             object: "model",

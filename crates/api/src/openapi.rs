@@ -3,31 +3,41 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
+use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::Components;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, InfoBuilder, License, OpenApi, PathItem, Ref, RefOr, Response, SecurityRequirement};
-use utoipa::OpenApi as _;
 
 use crate::problem::Schemas;
 use crate::{App, admin, router};
 
 /// What every documented problem refers to.
 const PROBLEM: &str = "#/components/schemas/Problem";
+const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 
 /// The document, OpenAPI 3.1.
 pub fn openapi() -> OpenApi {
     let mut api = Schemas::openapi();
-    for part in [router::bounded().into_openapi(), router::unbounded().into_openapi(), ModelPath::openapi()] {
+    for part in [
+        router::bounded().into_openapi(),
+        router::unbounded().into_openapi(),
+        ModelPath::openapi(),
+    ] {
         api.merge(part);
     }
     api.info = info();
-    api.components.get_or_insert_with(Components::new).add_security_scheme("bearer", bearer());
+    let components = api.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("bearer", bearer());
+    for (_, name, description) in PROBLEMS {
+        components
+            .responses
+            .insert(name.to_owned(), problem_response(description).into());
+    }
     api.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
     for (path, item) in &mut api.paths.paths {
-        let has_id = path.contains('{');
         let is_health = !path.starts_with("/v1/");
-        operations(item).for_each(|operation| document_problems(operation, has_id, is_health));
+        operations(item).for_each(|operation| document_problems(operation, is_health));
     }
     api
 }
@@ -42,7 +52,11 @@ pub fn openapi_json() -> String {
 /// Serves the document.
 pub(crate) async fn document(State(_): State<App>) -> HttpResponse {
     static TEXT: std::sync::LazyLock<String> = std::sync::LazyLock::new(openapi_json);
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], TEXT.as_str()).into_response()
+    (
+        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        TEXT.as_str(),
+    )
+        .into_response()
 }
 
 /// Routed by hand, because its last parameter may hold slashes.
@@ -71,38 +85,66 @@ fn bearer() -> SecurityScheme {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
 }
 
-/// Problems that a call can have because of its shape; those of its own are told at the handler.
-fn document_problems(operation: &mut Operation, has_id: bool, is_health: bool) {
-    let mut statuses = vec![("500", "The service failed"), ("503", "Try again later: see Retry-After")];
-    if !is_health {
-        statuses.extend([
-            ("400", "The request can't be read"),
-            ("401", "The key is missing, wrong, revoked or expired"),
-            ("403", "The key or the tenant may not do this"),
-            ("404", if has_id { "There is no such thing" } else { "The key may not see this" }),
-            ("422", "A value is wrong: see errors"),
-        ]);
-    }
-    if operation.request_body.is_some() {
-        statuses.extend([
-            ("408", "The body took too long to arrive"),
-            ("413", "The body is too long"),
-            ("415", "The body is not JSON in UTF-8"),
-        ]);
-    }
+/// Problems that a call can have because of its shape, by status. Those of its own are told at the handler.
+const PROBLEMS: [(&str, &str, &str); 10] = [
+    ("400", "Unreadable", "The request can't be read"),
+    ("401", "Unauthorized", "The key is missing, wrong, revoked or expired"),
+    ("403", "Forbidden", "The key or the tenant may not do this"),
+    ("404", "NotFound", "There is nothing here that the key may see"),
+    ("408", "BodyTooSlow", "The body took too long to arrive"),
+    ("413", "BodyTooLarge", "The body is too long"),
+    ("415", "BodyNotJson", "The body is not JSON in UTF-8"),
+    ("422", "Invalid", "A value is wrong: see errors"),
+    ("500", "Failed", "The service failed"),
+    ("503", "Unavailable", "Try again later: see Retry-After"),
+];
+
+fn problem_content() -> RefOr<Content> {
+    Content::new(Some(RefOr::Ref(Ref::new(PROBLEM)))).into()
+}
+
+fn problem_response(description: &str) -> Response {
+    let mut response = Response::new(description);
+    response
+        .content
+        .insert(PROBLEM_MEDIA_TYPE.to_owned(), problem_content());
+    response
+}
+
+fn document_problems(operation: &mut Operation, is_health: bool) {
+    let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
-    for (status, description) in statuses {
-        responses.entry(status.to_owned()).or_insert_with(|| Response::new(description).into());
+    for response in responses
+        .iter_mut()
+        .filter(|(status, _)| status.starts_with('4'))
+        .map(|(_, response)| response)
+    {
+        if let RefOr::T(response) = response {
+            response
+                .content
+                .insert(PROBLEM_MEDIA_TYPE.to_owned(), problem_content());
+        }
     }
-    for (status, response) in responses {
-        if let RefOr::T(response) = response
-            && status.starts_with(['4', '5'])
-        {
-            let content = Content::new(Some(RefOr::Ref(Ref::new(PROBLEM))));
-            response.content.insert("application/problem+json".to_owned(), content.into());
+    for (status, name, _) in PROBLEMS {
+        let applies = match status {
+            "500" | "503" => true,
+            "408" | "413" | "415" => has_body,
+            _ => !is_health,
+        };
+        if applies {
+            let reference = Ref::new(format!("#/components/responses/{name}"));
+            responses.entry(status.to_owned()).or_insert(RefOr::Ref(reference));
         }
     }
 }
@@ -118,9 +160,19 @@ mod tests {
         assert_eq!(document["info"]["license"]["identifier"], "MIT OR Apache-2.0");
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("operations") {
-                assert!(operation["operationId"].is_string() && operation["summary"].is_string(), "{method} {path}");
+                assert!(
+                    operation["operationId"].is_string() && operation["summary"].is_string(),
+                    "{method} {path}"
+                );
                 for (status, response) in operation["responses"].as_object().expect("responses") {
-                    assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path} {status}");
+                    let named = response["$ref"]
+                        .as_str()
+                        .and_then(|reference| document.pointer(&reference[1..]));
+                    let response = named.unwrap_or(response);
+                    assert!(
+                        response["description"].as_str().is_some_and(|text| !text.is_empty()),
+                        "{method} {path} {status}"
+                    );
                 }
             }
         }
@@ -130,7 +182,11 @@ mod tests {
     fn every_reference_leads_somewhere() {
         let text = openapi_json();
         let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        for reference in text.split("\"$ref\": \"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        for reference in text
+            .split("\"$ref\": \"#")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
             assert!(document.pointer(reference).is_some(), "{reference}");
         }
     }

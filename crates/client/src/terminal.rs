@@ -10,6 +10,9 @@ use serde_json::Value;
 /// Columns below which wrapping helps nobody.
 const NARROWEST: u16 = 60;
 
+/// Cells of this width are not broken into lines.
+const SHORT_CELL: u16 = 14;
+
 /// Where a command writes.
 pub struct Terminal {
     results: Box<dyn Write + Send>,
@@ -85,7 +88,7 @@ impl Terminal {
                 .load_style(presets::UTF8_FULL_CONDENSED)
                 .set_header(header.iter().copied())
                 .add_rows(rows);
-            fit(&mut table, header);
+            fit(&mut table);
         } else {
             table
                 .load_style(presets::NOTHING)
@@ -102,18 +105,19 @@ impl Terminal {
     }
 }
 
-/// Wraps cells where the terminal is too narrow, but not ids, which stand first and get copied.
-fn fit(table: &mut comfy_table::Table, header: &[&str]) {
+/// Wraps long cells where the terminal is too narrow, but not ids, which stand first and get copied.
+fn fit(table: &mut comfy_table::Table) {
     if table.width().is_none_or(|width| width < NARROWEST) {
         table.set_content_arrangement(ContentArrangement::Disabled);
         return;
     }
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    for (column, name) in table.column_iter_mut().zip(header) {
-        let wanted = u16::try_from(name.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let widths = table.column_max_content_widths();
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        let padding = column.padding_width();
         column.set_constraint(match column.index {
             0 => ColumnConstraint::ContentWidth,
-            _ => ColumnConstraint::LowerBoundary(Width::Fixed(wanted)),
+            _ => ColumnConstraint::LowerBoundary(Width::Fixed(width.min(SHORT_CELL) + padding)),
         });
     }
 }

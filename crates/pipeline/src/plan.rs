@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::Array as _;
 use arrow::record_batch::RecordBatch;
 use aws_lc_rs::digest;
 use dataset::chunk::{ChunkInput, RowMeta};
@@ -10,7 +11,7 @@ use dataset::row::BatchRow;
 use dataset::work::WorkFile;
 use db::chunks::NewChunk;
 use db::steps::StepLease;
-use domain::chunk::{Fill, MAX_BYTES};
+use domain::chunk::{Fill, MAX_BYTES, RowSize};
 use domain::outcome::{ItemError, Outcome, Status};
 use domain::prompt::{Message, Prompt};
 use domain::row::Row;
@@ -66,14 +67,16 @@ impl Planner<'_> {
             (batch, sizes)
         })
         .await?;
+        let cell_bytes = mean_cell_bytes(&batch.rows);
         let mut begin = 0;
         for (index, meta) in sizes.into_iter().enumerate() {
-            if !self.fill.takes(u64::from(meta.bytes)) {
+            let size = RowSize { bytes: meta.bytes.into(), tokens: meta.tokens.into(), cell_bytes };
+            if !self.fill.takes(size) {
                 self.slices.push(batch.rows.slice(begin, index - begin));
                 self.cut(before(&batch, index, self.cursor.input)).await?;
                 begin = index;
             }
-            self.fill.add(u64::from(meta.bytes), u64::from(meta.tokens));
+            self.fill.add(size);
             self.meta.push(meta);
         }
         self.slices.push(batch.rows.slice(begin, batch.rows.num_rows() - begin));
@@ -128,6 +131,12 @@ impl Planner<'_> {
         db::chunks::end_plan(&mut tx, self.lease, total_rows, self.cursor.chunk_no).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Bytes of a row's cells. Batches are small, so their mean is exact enough for a bound on memory.
+fn mean_cell_bytes(rows: &RecordBatch) -> u64 {
+    let bytes: usize = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+    (bytes / rows.num_rows().max(1)) as u64
 }
 
 /// The place before a batch's row, where `start` is the place before its first.

@@ -14,7 +14,10 @@ pub(super) fn check(text: &str, allow_private: bool) -> Result<String, (&'static
         return Err(("invalid_value", "expected an https URL"));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(("invalid_value", "a user, a query or a fragment has no place here; a key belongs into `credential`"));
+        return Err((
+            "invalid_value",
+            "a user, a query or a fragment has no place here; a key belongs into `credential`",
+        ));
     }
     let blocked = match url.host() {
         Some(Host::Ipv4(address)) => !is_public(address.into()),
@@ -23,7 +26,10 @@ pub(super) fn check(text: &str, allow_private: bool) -> Result<String, (&'static
         None => true,
     };
     if blocked && !allow_private {
-        return Err(("blocked_address", "private, local and reserved addresses are not allowed here"));
+        return Err((
+            "blocked_address",
+            "private, local and reserved addresses are not allowed here",
+        ));
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -67,21 +73,63 @@ mod tests {
     #[test]
     fn c2_c3_c4_private_addresses_are_blocked_in_every_spelling() {
         for host in [
-            "127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1",
-            "0.0.0.0", "192.0.0.8", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "[::1]", "[::]", "[fe80::1]", "[fc00::1]",
-            "[::ffff:10.0.0.1]", "[64:ff9b::a00:1]", "[2002::1]", "[2001::1]", "[2001:db8::1]", "[100::1]", "localhost", "a.localhost",
+            "127.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "0177.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "192.0.0.8",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "[::1]",
+            "[::]",
+            "[fe80::1]",
+            "[fc00::1]",
+            "[::ffff:10.0.0.1]",
+            "[64:ff9b::a00:1]",
+            "[2002::1]",
+            "[2001::1]",
+            "[2001:db8::1]",
+            "[100::1]",
+            "localhost",
+            "a.localhost",
         ] {
-            assert_eq!(check(&format!("https://{host}/v1"), false).map_err(|(code, _)| code), Err("blocked_address"), "{host}");
+            assert_eq!(
+                check(&format!("https://{host}/v1"), false).map_err(|(code, _)| code),
+                Err("blocked_address"),
+                "{host}"
+            );
             assert!(check(&format!("https://{host}/v1"), true).is_ok(), "{host}");
         }
     }
 
     #[test]
     fn only_https_without_credentials_is_taken() {
-        for bad in ["http://api.acme.test/v1", "ftp://api.acme.test", "https://user@api.acme.test", "https://api.acme.test/?key=1", "api.acme.test", ""] {
-            assert_eq!(check(bad, false).map_err(|(code, _)| code), Err("invalid_value"), "{bad}");
+        for bad in [
+            "http://api.acme.test/v1",
+            "ftp://api.acme.test",
+            "https://user@api.acme.test",
+            "https://api.acme.test/?key=1",
+            "api.acme.test",
+            "",
+        ] {
+            assert_eq!(
+                check(bad, false).map_err(|(code, _)| code),
+                Err("invalid_value"),
+                "{bad}"
+            );
         }
-        assert_eq!(check("https://api.acme.test/v1/", false).as_deref(), Ok("https://api.acme.test/v1"));
+        assert_eq!(
+            check("https://api.acme.test/v1/", false).as_deref(),
+            Ok("https://api.acme.test/v1")
+        );
         assert!(check("http://127.0.0.1:8080/v1", true).is_ok());
     }
 }

@@ -12,13 +12,13 @@ use crate::auth::Admin;
 use crate::body::{Fields, JsonBody};
 use crate::path::Ids;
 use crate::problem::{Problem, Problems};
+use crate::query::NoQuery;
 
 /// A secret to store.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct CredentialRequest {
     /// A key as text, or an object of strings, such as `access_key_id` and `secret_access_key` for S3.
-    #[schema(value_type = Object)]
     secret: Value,
 }
 
@@ -38,6 +38,7 @@ const LONGEST_SECRET: usize = 16 << 10;
 )]
 pub(crate) async fn put(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((name,)): Ids<(String,)>,
     body: JsonBody,
@@ -78,7 +79,11 @@ fn read(body: Value) -> Result<SecretString, Problem> {
             None => {}
         }
         if secret.len() > LONGEST_SECRET {
-            fields.report("secret", "out_of_range", format!("it is longer than {LONGEST_SECRET} bytes"));
+            fields.report(
+                "secret",
+                "out_of_range",
+                format!("it is longer than {LONGEST_SECRET} bytes"),
+            );
         }
         fields.finish();
     }
@@ -99,8 +104,18 @@ mod tests {
     #[test]
     fn a_secret_is_a_text_or_an_object_of_texts() {
         assert_eq!(read(json!({"secret": "sk-1"})).expect("sound").expose_secret(), "sk-1");
-        assert_eq!(read(json!({"secret": {"a": "b"}})).expect("sound").expose_secret(), r#"{"a":"b"}"#);
-        for bad in [json!({}), json!({"secret": ""}), json!({"secret": 1}), json!({"secret": {"a": 1}}), json!({"secret": {}}), json!({"secret": "x", "key": "y"})] {
+        assert_eq!(
+            read(json!({"secret": {"a": "b"}})).expect("sound").expose_secret(),
+            r#"{"a":"b"}"#
+        );
+        for bad in [
+            json!({}),
+            json!({"secret": ""}),
+            json!({"secret": 1}),
+            json!({"secret": {"a": 1}}),
+            json!({"secret": {}}),
+            json!({"secret": "x", "key": "y"}),
+        ] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
     }

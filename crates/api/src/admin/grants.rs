@@ -16,6 +16,7 @@ use crate::auth::Admin;
 use crate::body::{Fields, JsonBody};
 use crate::path::Ids;
 use crate::problem::{Problem, Problems};
+use crate::query::NoQuery;
 
 /// A grant to create.
 #[derive(ToSchema)]
@@ -48,7 +49,12 @@ pub(crate) struct GrantList {
 
 impl From<Grant> for GrantView {
     fn from(grant: Grant) -> Self {
-        Self { id: grant.grant_id.to_string(), access: grant.access(), uri_prefix: grant.uri_prefix, credential: grant.credential }
+        Self {
+            id: grant.grant_id.to_string(),
+            access: grant.access(),
+            uri_prefix: grant.uri_prefix,
+            credential: grant.credential,
+        }
     }
 }
 
@@ -60,6 +66,7 @@ impl From<Grant> for GrantView {
 )]
 pub(crate) async fn create(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((tenant_id,)): Ids<(TenantId,)>,
     body: JsonBody,
@@ -80,11 +87,18 @@ pub(crate) async fn create(
     params(("id" = String, Path, description = "The tenant")),
     responses((status = 200, description = "All grants", body = GrantList))
 )]
-pub(crate) async fn list(_: Admin, State(app): State<App>, Ids((tenant_id,)): Ids<(TenantId,)>) -> Result<Json<GrantList>, Problem> {
+pub(crate) async fn list(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    Ids((tenant_id,)): Ids<(TenantId,)>,
+) -> Result<Json<GrantList>, Problem> {
     let mut tx = super::tenant(&app, tenant_id).await?;
     let grants = storage_grants::list(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(GrantList { data: grants.into_iter().map(GrantView::from).collect() }))
+    Ok(Json(GrantList {
+        data: grants.into_iter().map(GrantView::from).collect(),
+    }))
 }
 
 /// Take a grant back. Jobs that still need it fail.
@@ -95,6 +109,7 @@ pub(crate) async fn list(_: Admin, State(app): State<App>, Ids((tenant_id,)): Id
 )]
 pub(crate) async fn delete(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((tenant_id, grant_id)): Ids<(TenantId, GrantId)>,
 ) -> Result<StatusCode, Problem> {
@@ -108,7 +123,13 @@ pub(crate) async fn delete(
 
 fn read(body: Value) -> Result<Grant, Problem> {
     let mut problems = Problems::default();
-    let mut grant = Grant { grant_id: GrantId(Uuid::now_v7()), uri_prefix: String::new(), read: false, write: false, credential: None };
+    let mut grant = Grant {
+        grant_id: GrantId(Uuid::now_v7()),
+        uri_prefix: String::new(),
+        read: false,
+        write: false,
+        credential: None,
+    };
     if let Some(mut fields) = Fields::of_body(body, &mut problems) {
         fields.require("uri_prefix");
         fields.require("access");
@@ -118,7 +139,14 @@ fn read(body: Value) -> Result<Grant, Problem> {
             }
             grant.uri_prefix = uri_prefix;
         }
-        let access = fields.choice("access", &[("read", Some((true, false))), ("write", Some((false, true))), ("read_write", Some((true, true)))]);
+        let access = fields.choice(
+            "access",
+            &[
+                ("read", Some((true, false))),
+                ("write", Some((false, true))),
+                ("read_write", Some((true, true))),
+            ],
+        );
         (grant.read, grant.write) = access.unwrap_or_default();
         grant.credential = fields.label("credential", 100);
         fields.finish();
@@ -137,7 +165,12 @@ mod tests {
     fn a_grant_names_a_prefix_and_an_access() {
         let grant = read(json!({"uri_prefix": "s3://acme-data/in/", "access": "read_write"})).expect("sound");
         assert_eq!((grant.access(), grant.read, grant.write), ("read_write", true, true));
-        for bad in [json!({}), json!({"uri_prefix": "s3://acme-data/../x", "access": "read"}), json!({"uri_prefix": "", "access": "read"}), json!({"uri_prefix": "s3://acme-data", "access": "all"})] {
+        for bad in [
+            json!({}),
+            json!({"uri_prefix": "s3://acme-data/../x", "access": "read"}),
+            json!({"uri_prefix": "", "access": "read"}),
+            json!({"uri_prefix": "s3://acme-data", "access": "all"}),
+        ] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
     }

@@ -18,6 +18,7 @@ use crate::auth::{Admin, Read, Scope, Write, sha256};
 use crate::body::{Fields, JsonBody};
 use crate::path::Ids;
 use crate::problem::{Problem, Problems};
+use crate::query::NoQuery;
 
 /// A key to create.
 #[derive(ToSchema)]
@@ -47,6 +48,7 @@ pub(crate) struct KeyView {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = NewKey)]
 struct NewKeyView {
     #[schema(example = "key_01h455vb4pex5vsknk084sn02q")]
     id: String,
@@ -86,6 +88,7 @@ impl From<api_keys::Key> for KeyView {
 )]
 pub(crate) async fn create(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((tenant_id,)): Ids<(TenantId,)>,
     body: JsonBody,
@@ -122,11 +125,18 @@ pub(crate) async fn create(
     params(("id" = String, Path, description = "The tenant")),
     responses((status = 200, description = "All keys", body = KeyList))
 )]
-pub(crate) async fn list(_: Admin, State(app): State<App>, Ids((tenant_id,)): Ids<(TenantId,)>) -> Result<Json<KeyList>, Problem> {
+pub(crate) async fn list(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    Ids((tenant_id,)): Ids<(TenantId,)>,
+) -> Result<Json<KeyList>, Problem> {
     let mut tx = super::tenant(&app, tenant_id).await?;
     let keys = api_keys::list(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(KeyList { data: keys.into_iter().map(KeyView::from).collect() }))
+    Ok(Json(KeyList {
+        data: keys.into_iter().map(KeyView::from).collect(),
+    }))
 }
 
 /// Revoke a key.
@@ -137,6 +147,7 @@ pub(crate) async fn list(_: Admin, State(app): State<App>, Ids((tenant_id,)): Id
 )]
 pub(crate) async fn revoke(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((tenant_id, key_id)): Ids<(TenantId, KeyId)>,
 ) -> Result<StatusCode, Problem> {
@@ -174,10 +185,20 @@ fn read(body: Value, now: DateTime<Utc>) -> Result<Request, Problem> {
 
 fn scopes(fields: &mut Fields<'_>) -> Vec<String> {
     const SCOPES: [&str; 2] = [Read::NAME, Write::NAME];
-    let Some(values) = fields.list("scopes", SCOPES.len()) else { return SCOPES.map(str::to_owned).into() };
-    let scopes: Vec<_> = values.iter().filter_map(|value| SCOPES.into_iter().find(|scope| value == scope)).map(str::to_owned).collect();
+    let Some(values) = fields.list("scopes", SCOPES.len()) else {
+        return SCOPES.map(str::to_owned).into();
+    };
+    let scopes: Vec<_> = values
+        .iter()
+        .filter_map(|value| SCOPES.into_iter().find(|scope| value == scope))
+        .map(str::to_owned)
+        .collect();
     if scopes.is_empty() || scopes.len() < values.len() {
-        fields.report("scopes", "invalid_value", format!("list one or both of: {}", SCOPES.join(", ")));
+        fields.report(
+            "scopes",
+            "invalid_value",
+            format!("list one or both of: {}", SCOPES.join(", ")),
+        );
     }
     scopes
 }
@@ -194,8 +215,16 @@ mod tests {
 
     #[test]
     fn a_key_may_both_read_and_write_unless_told() {
-        assert_eq!(read(json!({"name": "a"}), now()).expect("sound").scopes, ["jobs:read", "jobs:write"]);
-        assert_eq!(read(json!({"name": "a", "scopes": ["jobs:read"]}), now()).expect("sound").scopes, ["jobs:read"]);
+        assert_eq!(
+            read(json!({"name": "a"}), now()).expect("sound").scopes,
+            ["jobs:read", "jobs:write"]
+        );
+        assert_eq!(
+            read(json!({"name": "a", "scopes": ["jobs:read"]}), now())
+                .expect("sound")
+                .scopes,
+            ["jobs:read"]
+        );
     }
 
     #[test]

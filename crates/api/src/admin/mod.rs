@@ -28,7 +28,10 @@ async fn tenant(app: &App, tenant_id: TenantId) -> Result<TenantTx, Problem> {
 /// Names of credentials, providers and the like: they stand in paths and in limit groups.
 fn is_name(name: &str) -> bool {
     const LONGEST: usize = 100;
-    (1..=LONGEST).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    (1..=LONGEST).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {
@@ -36,6 +39,10 @@ fn check_name(name: &str) -> Result<(), Problem> {
         Ok(())
     } else {
         let detail = "a name in a path has 1 to 100 letters, digits, `-`, `_` and `.`";
-        Err(Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", detail))
+        Err(Problem::new(
+            axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_name",
+            detail,
+        ))
     }
 }

@@ -13,6 +13,7 @@ use crate::auth::Admin;
 use crate::body::{Fields, JsonBody};
 use crate::path::Ids;
 use crate::problem::{Problem, Problems};
+use crate::query::NoQuery;
 
 /// A model record.
 #[derive(ToSchema)]
@@ -31,7 +32,7 @@ struct ModelRequest {
     /// In place of the provider's, key by key.
     realtime: Option<RealtimeView>,
     /// Null or empty.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     batch: Option<Value>,
 }
 
@@ -60,14 +61,19 @@ pub(crate) struct StoredModelView {
 )]
 pub(crate) async fn put(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((provider, model)): Ids<(String, String)>,
     body: JsonBody,
 ) -> Result<Json<StoredModelView>, Problem> {
-    let name: ModelName = format!("{provider}/{model}").parse().map_err(|_| Problem::not_found())?;
+    let name: ModelName = format!("{provider}/{model}")
+        .parse()
+        .map_err(|_| Problem::not_found())?;
     let record = read(body.value)?;
     let mut tx = app.db.scheduler().await?;
-    let version = db::providers::put_model(&mut tx, &name, &record).await?.ok_or_else(Problem::not_found)?;
+    let version = db::providers::put_model(&mut tx, &name, &record)
+        .await?
+        .ok_or_else(Problem::not_found)?;
     tx.commit().await?;
     Ok(Json(StoredModelView {
         id: name.to_string(),
@@ -94,14 +100,23 @@ fn read(body: Value) -> Result<ModelRecord, Problem> {
             fields.report("batch", "not_yet_supported", "provider batches are not supported yet");
         }
         fields.finish();
-        Some(ModelRecord { upstream_model: upstream_model?, tasks, context_tokens, max_output_tokens, prices, realtime })
+        Some(ModelRecord {
+            upstream_model: upstream_model?,
+            tasks,
+            context_tokens,
+            max_output_tokens,
+            prices,
+            realtime,
+        })
     });
     problems.check()?;
     record.ok_or_else(Problem::defect)
 }
 
 fn tasks(fields: &mut Fields<'_>) -> Vec<Task> {
-    let Some(values) = fields.list("tasks", 2) else { return vec![Task::Chat] };
+    let Some(values) = fields.list("tasks", 2) else {
+        return vec![Task::Chat];
+    };
     if values.iter().any(|value| value == "embedding") {
         fields.report("tasks", "not_yet_supported", "`embedding` is not supported yet");
     } else if values.is_empty() || values.iter().any(|value| value != "chat") {
@@ -122,12 +137,22 @@ mod tests {
             "prices": {"input_per_mtok_usd": "0.25", "cached_input_per_mtok_usd": "0.025", "output_per_mtok_usd": "2.00"},
             "realtime": {}, "batch": {}});
         let record = read(body).expect("sound");
-        assert_eq!(record.prices.map(|prices| prices.output_per_mtok_usd.to_string()).as_deref(), Some("2.00"));
+        assert_eq!(
+            record
+                .prices
+                .map(|prices| prices.output_per_mtok_usd.to_string())
+                .as_deref(),
+            Some("2.00")
+        );
     }
 
     #[test]
     fn what_has_no_effect_yet_is_refused() {
-        for (field, value) in [("prices", json!([])), ("batch", json!({"discount": "0.5"})), ("tasks", json!(["embedding"]))] {
+        for (field, value) in [
+            ("prices", json!([])),
+            ("batch", json!({"discount": "0.5"})),
+            ("tasks", json!(["embedding"])),
+        ] {
             let problem = read(json!({"upstream_model": "x", field: value})).expect_err(field);
             assert!(format!("{problem:?}").contains("not_yet_supported"), "{problem:?}");
         }

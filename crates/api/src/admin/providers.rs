@@ -14,6 +14,7 @@ use crate::auth::Admin;
 use crate::body::{Fields, JsonBody};
 use crate::path::Ids;
 use crate::problem::{Problem, Problems};
+use crate::query::NoQuery;
 
 /// A provider record.
 #[derive(ToSchema)]
@@ -28,7 +29,7 @@ struct ProviderRequest {
     credential: Option<String>,
     realtime: Option<RealtimeView>,
     /// Null: there are no provider batches.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     batch: Option<Value>,
 }
 
@@ -70,6 +71,7 @@ impl ProviderView {
 )]
 pub(crate) async fn put(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((id,)): Ids<(String,)>,
     body: JsonBody,
@@ -91,7 +93,12 @@ pub(crate) async fn put(
     params(("id" = String, Path, description = "The part of a job's model before the slash")),
     responses((status = 200, description = "The record", body = ProviderView))
 )]
-pub(crate) async fn get(_: Admin, State(app): State<App>, Ids((id,)): Ids<(String,)>) -> Result<Json<ProviderView>, Problem> {
+pub(crate) async fn get(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    Ids((id,)): Ids<(String,)>,
+) -> Result<Json<ProviderView>, Problem> {
     super::check_name(&id).map_err(|_| Problem::not_found())?;
     let mut tx = app.db.scheduler().await?;
     let (record, version) = db::providers::get(&mut tx, &id).await?.ok_or_else(Problem::not_found)?;
@@ -120,13 +127,20 @@ fn read(body: Value, allow_private: bool) -> Result<ProviderRecord, Problem> {
         fields.require("base_url");
         let driver = fields.choice("driver", &DRIVERS);
         let base_url = fields.text("base_url").and_then(|text| {
-            base_url::check(&text, allow_private).map_err(|(code, message)| fields.report("base_url", code, message)).ok()
+            base_url::check(&text, allow_private)
+                .map_err(|(code, message)| fields.report("base_url", code, message))
+                .ok()
         });
         let credential = fields.label("credential", 100);
         let realtime = realtime(&mut fields);
         fields.later(&["batch"]);
         fields.finish();
-        Some(ProviderRecord { driver: driver?, base_url: base_url?, credential, realtime })
+        Some(ProviderRecord {
+            driver: driver?,
+            base_url: base_url?,
+            credential,
+            realtime,
+        })
     });
     problems.check()?;
     record.ok_or_else(Problem::defect)
@@ -151,7 +165,11 @@ mod tests {
 
     #[test]
     fn drivers_to_come_are_named_as_such() {
-        let problem = read(json!({"driver": "anthropic", "base_url": "https://api.anthropic.com"}), false).expect_err("driver");
+        let problem = read(
+            json!({"driver": "anthropic", "base_url": "https://api.anthropic.com"}),
+            false,
+        )
+        .expect_err("driver");
         assert!(format!("{problem:?}").contains("not_yet_supported"));
     }
 }

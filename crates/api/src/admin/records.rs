@@ -59,7 +59,9 @@ impl From<Prices> for PricesView {
 
 pub(super) fn realtime(body: &mut Fields<'_>) -> RealtimeLimits {
     const LONGEST_TIMEOUT_S: u32 = 3_600;
-    let Some(mut fields) = body.object("realtime") else { return RealtimeLimits::default() };
+    let Some(mut fields) = body.object("realtime") else {
+        return RealtimeLimits::default();
+    };
     let limits = RealtimeLimits {
         requests_per_minute: fields.integer("requests_per_minute", 1..=u32::MAX),
         input_tokens_per_minute: fields.integer("input_tokens_per_minute", 1..=u32::MAX),
@@ -85,10 +87,16 @@ pub(super) fn prices(body: &mut Fields<'_>) -> Option<Prices> {
     let cached = price(&mut fields, "cached_input_per_mtok_usd");
     let output = price(&mut fields, "output_per_mtok_usd");
     fields.finish();
-    Some(Prices { input_per_mtok_usd: input?, cached_input_per_mtok_usd: cached, output_per_mtok_usd: output? })
+    Some(Prices {
+        input_per_mtok_usd: input?,
+        cached_input_per_mtok_usd: cached,
+        output_per_mtok_usd: output?,
+    })
 }
 
 fn price(fields: &mut Fields<'_>, name: &str) -> Option<Money> {
     let text = fields.text(name)?;
-    text.parse().map_err(|error: domain::money::InvalidMoney| fields.report(name, "invalid_value", error.to_string())).ok()
+    text.parse()
+        .map_err(|error: domain::money::InvalidMoney| fields.report(name, "invalid_value", error.to_string()))
+        .ok()
 }

@@ -16,7 +16,7 @@ use crate::auth::Admin;
 use crate::body::{Fields, JsonBody};
 use crate::path::Ids;
 use crate::problem::{Problem, Problems};
-use crate::query::Query;
+use crate::query::NoQuery;
 
 /// A tenant to create or change.
 #[derive(ToSchema)]
@@ -26,7 +26,7 @@ struct TenantRequest {
     name: Option<String>,
     /// Share of a limit group beside other tenants. Default: 1.
     weight: Option<u32>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     quotas: Option<Value>,
     /// `active` or `suspended`; only to change.
     status: Option<String>,
@@ -69,7 +69,12 @@ impl From<db::tenants::Tenant> for TenantView {
     post, path = "/v1/admin/tenants", operation_id = "create_tenant", tag = "admin", request_body = TenantRequest,
     responses((status = 201, description = "Created", body = TenantView), (status = 409, description = "already_exists"))
 )]
-pub(crate) async fn create(_: Admin, State(app): State<App>, body: JsonBody) -> Result<(StatusCode, Json<TenantView>), Problem> {
+pub(crate) async fn create(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    body: JsonBody,
+) -> Result<(StatusCode, Json<TenantView>), Problem> {
     let change = read(body.value, false)?;
     let name = change.name.ok_or_else(Problem::defect)?;
     let mut tx = app.db.tenant(TenantId(Uuid::now_v7())).await?;
@@ -87,6 +92,7 @@ pub(crate) async fn create(_: Admin, State(app): State<App>, body: JsonBody) -> 
 )]
 pub(crate) async fn change(
     _: Admin,
+    _: NoQuery,
     State(app): State<App>,
     Ids((tenant_id,)): Ids<(TenantId,)>,
     body: JsonBody,
@@ -105,7 +111,12 @@ pub(crate) async fn change(
     params(("id" = String, Path, description = "The tenant")),
     responses((status = 200, description = "The tenant", body = TenantView))
 )]
-pub(crate) async fn get(_: Admin, State(app): State<App>, Ids((tenant_id,)): Ids<(TenantId,)>) -> Result<Json<TenantView>, Problem> {
+pub(crate) async fn get(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    Ids((tenant_id,)): Ids<(TenantId,)>,
+) -> Result<Json<TenantView>, Problem> {
     let mut tx = app.db.tenant(tenant_id).await?;
     let tenant = db::tenants::get(&mut tx).await?.ok_or_else(Problem::not_found)?;
     tx.commit().await?;
@@ -117,19 +128,25 @@ pub(crate) async fn get(_: Admin, State(app): State<App>, Ids((tenant_id,)): Ids
     get, path = "/v1/admin/tenants", operation_id = "list_tenants", tag = "admin",
     responses((status = 200, description = "All tenants", body = TenantList))
 )]
-pub(crate) async fn list(_: Admin, State(app): State<App>, query: Query) -> Result<Json<TenantList>, Problem> {
-    query.finish()?;
+pub(crate) async fn list(_: Admin, _: NoQuery, State(app): State<App>) -> Result<Json<TenantList>, Problem> {
     let mut tx = app.db.scheduler().await?;
     let tenants = db::tenants::list(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(TenantList { data: tenants.into_iter().map(TenantView::from).collect() }))
+    Ok(Json(TenantList {
+        data: tenants.into_iter().map(TenantView::from).collect(),
+    }))
 }
 
 const HEAVIEST: i32 = 1_000;
 
 /// The limits of the contract, none of which is enforced yet.
 const QUOTAS: [&str; 6] = [
-    "max_running_jobs", "max_queued_jobs", "max_rows_per_job", "max_cost_usd_per_day", "max_cost_usd_per_month", "requests_per_second",
+    "max_running_jobs",
+    "max_queued_jobs",
+    "max_rows_per_job",
+    "max_cost_usd_per_day",
+    "max_cost_usd_per_month",
+    "requests_per_second",
 ];
 
 fn read(body: Value, exists: bool) -> Result<Change, Problem> {
@@ -142,7 +159,11 @@ fn read(body: Value, exists: bool) -> Result<Change, Problem> {
         change.name = fields.label("name", 200);
         change.weight = fields.integer("weight", 1..=HEAVIEST);
         if change.weight.is_some_and(|weight| weight != 1) {
-            fields.report("weight", "not_yet_supported", "weights other than 1 are not supported yet");
+            fields.report(
+                "weight",
+                "not_yet_supported",
+                "weights other than 1 are not supported yet",
+            );
         }
         if let Some(mut quotas) = fields.object("quotas") {
             quotas.later(&QUOTAS);
@@ -168,7 +189,13 @@ mod tests {
         for weight in [json!(0), json!(-1), json!(1_000_000), json!("1"), json!(2)] {
             assert!(read(json!({"name": "a", "weight": weight}), false).is_err(), "{weight}");
         }
-        assert!(read(json!({"name": "a", "weight": 1, "quotas": {"max_running_jobs": null}}), false).is_ok());
+        assert!(
+            read(
+                json!({"name": "a", "weight": 1, "quotas": {"max_running_jobs": null}}),
+                false
+            )
+            .is_ok()
+        );
     }
 
     #[test]
@@ -184,6 +211,11 @@ mod tests {
     fn a_new_tenant_needs_a_name_and_is_active() {
         assert!(read(json!({}), false).is_err());
         assert!(read(json!({"name": "a", "status": "suspended"}), false).is_err());
-        assert_eq!(read(json!({"status": "suspended"}), true).ok().and_then(|change| change.suspended), Some(true));
+        assert_eq!(
+            read(json!({"status": "suspended"}), true)
+                .ok()
+                .and_then(|change| change.suspended),
+            Some(true)
+        );
     }
 }

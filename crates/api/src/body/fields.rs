@@ -23,9 +23,17 @@ impl<'p> Fields<'p> {
 
     pub(crate) fn of(value: Value, pointer: String, problems: &'p mut Problems) -> Option<Self> {
         match value {
-            Value::Object(object) => Some(Self { object, pointer, problems }),
+            Value::Object(object) => Some(Self {
+                object,
+                pointer,
+                problems,
+            }),
             other => {
-                problems.report(pointer, "invalid_type", format!("expected an object, not {}", kind(&other)));
+                problems.report(
+                    pointer,
+                    "invalid_type",
+                    format!("expected an object, not {}", kind(&other)),
+                );
                 None
             }
         }
@@ -92,20 +100,33 @@ impl<'p> Fields<'p> {
         if !(value.is_i64() || value.is_u64()) {
             return self.wrong_type(name, "an integer", &value);
         }
-        let integer = value.as_i64().and_then(|integer| T::try_from(integer).ok()).filter(|integer| range.contains(integer));
+        let integer = value
+            .as_i64()
+            .and_then(|integer| T::try_from(integer).ok())
+            .filter(|integer| range.contains(integer));
         if integer.is_none() {
-            self.report(name, "out_of_range", format!("{value} is not between {} and {}", range.start(), range.end()));
+            self.report(
+                name,
+                "out_of_range",
+                format!("{value} is not between {} and {}", range.start(), range.end()),
+            );
         }
         integer
     }
 
     pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<f64>) -> Option<f64> {
         let value = self.take(name)?;
-        let Some(number) = value.as_f64() else { return self.wrong_type(name, "a number", &value) };
+        let Some(number) = value.as_f64() else {
+            return self.wrong_type(name, "a number", &value);
+        };
         if range.contains(&number) {
             return Some(number);
         }
-        self.report(name, "out_of_range", format!("{value} is not between {} and {}", range.start(), range.end()));
+        self.report(
+            name,
+            "out_of_range",
+            format!("{value} is not between {} and {}", range.start(), range.end()),
+        );
         None
     }
 
@@ -114,7 +135,11 @@ impl<'p> Fields<'p> {
         let text = self.text(name)?;
         let time = DateTime::parse_from_rfc3339(&text).ok();
         if time.is_none() {
-            self.report(name, "invalid_value", "write a time as in RFC 3339, such as 2026-11-22T06:00:00Z");
+            self.report(
+                name,
+                "invalid_value",
+                "write a time as in RFC 3339, such as 2026-11-22T06:00:00Z",
+            );
         }
         time.map(|time| time.to_utc())
     }
@@ -126,7 +151,11 @@ impl<'p> Fields<'p> {
             Some((_, Some(value))) => return Some(*value),
             Some((choice, None)) => self.report(name, "not_yet_supported", format!("`{choice}` is not supported yet")),
             None => {
-                let known: Vec<_> = choices.iter().filter(|(_, value)| value.is_some()).map(|(choice, _)| *choice).collect();
+                let known: Vec<_> = choices
+                    .iter()
+                    .filter(|(_, value)| value.is_some())
+                    .map(|(choice, _)| *choice)
+                    .collect();
                 self.report(name, "invalid_value", format!("expected one of: {}", known.join(", ")));
             }
         }
@@ -143,7 +172,11 @@ impl<'p> Fields<'p> {
         match self.take(name)? {
             Value::Array(values) if values.len() <= longest => Some(values),
             Value::Array(values) => {
-                self.report(name, "out_of_range", format!("{} entries; at most {longest} are taken", values.len()));
+                self.report(
+                    name,
+                    "out_of_range",
+                    format!("{} entries; at most {longest} are taken", values.len()),
+                );
                 None
             }
             other => self.wrong_type(name, "a list", &other),
@@ -180,7 +213,11 @@ impl<'p> Fields<'p> {
     }
 
     fn wrong_type<T>(&mut self, name: &str, expected: &str, found: &Value) -> Option<T> {
-        self.report(name, "invalid_type", format!("expected {expected}, not {}", kind(found)));
+        self.report(
+            name,
+            "invalid_type",
+            format!("expected {expected}, not {}", kind(found)),
+        );
         None
     }
 }
@@ -205,7 +242,8 @@ mod tests {
     #[test]
     fn b3_every_problem_is_reported_with_its_pointer() {
         let mut problems = Problems::default();
-        let body = json!({"a": 1, "b/c": {"d~": "x", "known": null}, "n": 11, "later": {}, "choice": "z", "list": [1, 2]});
+        let body =
+            json!({"a": 1, "b/c": {"d~": "x", "known": null}, "n": 11, "later": {}, "choice": "z", "list": [1, 2]});
         let mut fields = Fields::of_body(body, &mut problems).expect("an object");
         fields.require("absent");
         assert_eq!(fields.text("a"), None);
@@ -236,7 +274,8 @@ mod tests {
     #[test]
     fn b26_a_label_has_no_nul() {
         let mut problems = Problems::default();
-        let mut fields = Fields::of_body(json!({"name": "a\0b", "good": "😀 \u{202e}"}), &mut problems).expect("an object");
+        let mut fields =
+            Fields::of_body(json!({"name": "a\0b", "good": "😀 \u{202e}"}), &mut problems).expect("an object");
         assert_eq!(fields.label("name", 10), None);
         assert_eq!(fields.label("good", 10).as_deref(), Some("😀 \u{202e}"));
         assert_eq!(problems.pairs(), [("/name", "invalid_string")]);

@@ -22,8 +22,13 @@ const LONGEST: usize = 255;
 fn parse(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let key = value.to_str().ok().filter(|_| values.next().is_none()).and_then(unquoted);
-    let key = key.filter(|key| (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|_| values.next().is_none())
+        .and_then(unquoted);
+    let key =
+        key.filter(|key| (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
     key.map(Some).ok_or_else(|| {
         let detail = format!("Idempotency-Key is one header of 1 to {LONGEST} printable ASCII characters");
         Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail)
@@ -33,7 +38,9 @@ fn parse(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// Structured strings escape quotes and backslashes (RFC 8941, section 3.3.3).
 fn unquoted(text: &str) -> Option<String> {
     let text = text.trim();
-    let Some(quoted) = text.strip_prefix('"') else { return Some(text.to_owned()) };
+    let Some(quoted) = text.strip_prefix('"') else {
+        return Some(text.to_owned());
+    };
     let mut characters = quoted.strip_suffix('"')?.chars();
     let mut key = String::new();
     while let Some(character) = characters.next() {
@@ -66,7 +73,15 @@ mod tests {
         assert_eq!(key(&["abc"]), key(&["\"abc\""]));
         assert_eq!(key(&[r#""a\"b\\""#]), Ok(Some(r#"a"b\"#.into())));
         let long = "x".repeat(300);
-        for bad in [vec![""], vec!["\"\""], vec![long.as_str()], vec!["ü"], vec!["\"abc"], vec!["a", "b"], vec!["a\tb"]] {
+        for bad in [
+            vec![""],
+            vec!["\"\""],
+            vec![long.as_str()],
+            vec!["ü"],
+            vec!["\"abc"],
+            vec!["a", "b"],
+            vec!["a\tb"],
+        ] {
             assert_eq!(key(&bad), Err("invalid"), "{bad:?}");
         }
     }

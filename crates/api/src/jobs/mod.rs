@@ -13,6 +13,7 @@ mod params;
 mod request;
 mod schema;
 mod submit;
+mod surroundings;
 mod verbs;
 mod view;
 

@@ -10,7 +10,9 @@ const RESERVED: [&str; 5] = ["model", "messages", "stream", "stream_options", "n
 const MOST_STOPS: usize = 4;
 
 pub(super) fn params(body: &mut Fields<'_>) -> Params {
-    let Some(mut fields) = body.object("params") else { return Params::default() };
+    let Some(mut fields) = body.object("params") else {
+        return Params::default();
+    };
     let effort = ["none", "minimal", "low", "medium", "high", "xhigh"].map(|effort| (effort, Some(effort)));
     let params = Params {
         temperature: fields.number("temperature", 0.0..=2.0),
@@ -33,7 +35,9 @@ fn stop(fields: &mut Fields<'_>) -> Vec<String> {
             Value::String(text) if !text.is_empty() => stops.push(text),
             _ => {
                 let pointer = format!("{}/{position}", fields.pointer("stop"));
-                fields.problems().report(pointer, "invalid_type", "expected a string that is not empty");
+                fields
+                    .problems()
+                    .report(pointer, "invalid_type", "expected a string that is not empty");
             }
         }
     }
@@ -41,7 +45,9 @@ fn stop(fields: &mut Fields<'_>) -> Vec<String> {
 }
 
 fn extra(fields: &mut Fields<'_>) -> serde_json::Map<String, Value> {
-    let Some(mut extra) = fields.object("extra") else { return serde_json::Map::new() };
+    let Some(mut extra) = fields.object("extra") else {
+        return serde_json::Map::new();
+    };
     for name in RESERVED {
         if extra.take(name).is_some() {
             extra.report(name, "invalid_value", format!("`{name}` is set by the service"));
@@ -51,8 +57,12 @@ fn extra(fields: &mut Fields<'_>) -> serde_json::Map<String, Value> {
 }
 
 pub(super) fn limits(body: &mut Fields<'_>) -> Limits {
-    let Some(mut fields) = body.object("limits") else { return Limits::default() };
-    let max_attempts = fields.integer("max_attempts", 1..=20).unwrap_or(Limits::default().max_attempts);
+    let Some(mut fields) = body.object("limits") else {
+        return Limits::default();
+    };
+    let max_attempts = fields
+        .integer("max_attempts", 1..=20)
+        .unwrap_or(Limits::default().max_attempts);
     fields.later(&["max_cost_usd", "max_failed_fraction", "retry_refusals"]);
     fields.finish();
     Limits { max_attempts }

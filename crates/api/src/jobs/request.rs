@@ -32,7 +32,16 @@ const LONGEST_PREFIX: usize = 64;
 
 /// Fields of the contract whose work is not done yet.
 const LATER: [&str; 11] = [
-    "response_schema", "priority", "webhook", "sample", "dedupe", "cache", "hooks", "context", "images", "truncated_is_error",
+    "response_schema",
+    "priority",
+    "webhook",
+    "sample",
+    "dedupe",
+    "cache",
+    "hooks",
+    "context",
+    "images",
+    "truncated_is_error",
     "retention_days",
 ];
 
@@ -64,7 +73,10 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     let model = model?;
     let spec = Spec {
         name,
-        input: InputSpec { uri: input.to_string(), format: input_format },
+        input: InputSpec {
+            uri: input.to_string(),
+            format: input_format,
+        },
         output: output_spec,
         model: model.to_string(),
         prompt,
@@ -72,7 +84,13 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
         limits,
         metadata,
     };
-    Some(Request { spec, model, input, output, deadline: deadline? })
+    Some(Request {
+        spec,
+        model,
+        input,
+        output,
+        deadline: deadline?,
+    })
 }
 
 fn input(body: &mut Fields<'_>) -> Option<(StorageUri, Format)> {
@@ -88,14 +106,24 @@ fn input(body: &mut Fields<'_>) -> Option<(StorageUri, Format)> {
 }
 
 fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option<StorageUri>, OutputSpec)> {
-    let default = |format| OutputSpec { uri: None, format, column_prefix: DEFAULT_PREFIX.to_owned(), if_exists: IfExists::default() };
-    let Some(mut fields) = body.object("output") else { return input_format.map(|format| (None, default(format))) };
+    let default = |format| OutputSpec {
+        uri: None,
+        format,
+        column_prefix: DEFAULT_PREFIX.to_owned(),
+        if_exists: IfExists::default(),
+    };
+    let Some(mut fields) = body.object("output") else {
+        return input_format.map(|format| (None, default(format)));
+    };
     let text = fields.text("uri");
     let uri = text.as_deref().map(|text| uri(&mut fields, text));
     // An unknown format of the input was reported there.
     let format = format(&mut fields, text.as_deref(), input_format.or(Some(Format::Csv)));
     let column_prefix = column_prefix(&mut fields);
-    let if_exists = fields.choice("if_exists", &[("error", Some(IfExists::Error)), ("replace", Some(IfExists::Replace))]);
+    let if_exists = fields.choice(
+        "if_exists",
+        &[("error", Some(IfExists::Error)), ("replace", Some(IfExists::Replace))],
+    );
     fields.later(&["flatten", "escape_formulas"]);
     fields.finish();
     let uri = match uri {
@@ -103,25 +131,47 @@ fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option
         None => None,
     };
     let text = uri.as_ref().map(ToString::to_string);
-    Some((uri, OutputSpec { uri: text, column_prefix, if_exists: if_exists.unwrap_or_default(), ..default(format?) }))
+    Some((
+        uri,
+        OutputSpec {
+            uri: text,
+            column_prefix,
+            if_exists: if_exists.unwrap_or_default(),
+            ..default(format?)
+        },
+    ))
 }
 
 fn uri(fields: &mut Fields<'_>, text: &str) -> Option<StorageUri> {
-    text.parse().map_err(|error: domain::storage_uri::InvalidStorageUri| fields.report("uri", error.code(), error.to_string())).ok()
+    text.parse()
+        .map_err(|error: domain::storage_uri::InvalidStorageUri| fields.report("uri", error.code(), error.to_string()))
+        .ok()
 }
 
 /// The format that is said, else the one that the URI's extension implies, else `otherwise`.
 fn format(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>) -> Option<Format> {
-    const FORMATS: [(&str, Option<Format>); 5] =
-        [("csv", Some(Format::Csv)), ("parquet", Some(Format::Parquet)), ("jsonl", None), ("tsv", None), ("openai", None)];
+    const FORMATS: [(&str, Option<Format>); 5] = [
+        ("csv", Some(Format::Csv)),
+        ("parquet", Some(Format::Parquet)),
+        ("jsonl", None),
+        ("tsv", None),
+        ("openai", None),
+    ];
     /// The first two change the bytes, so that naming a format does not help.
     const LATER: [&str; 4] = [".gz", ".zst", ".tsv", ".jsonl"];
     let name = uri.map(str::to_ascii_lowercase).unwrap_or_default();
     let is_said = fields.has("format");
     let said = fields.choice("format", &FORMATS);
-    let unsupported = LATER.iter().take(if is_said { 2 } else { LATER.len() }).find(|ending| name.ends_with(*ending));
+    let unsupported = LATER
+        .iter()
+        .take(if is_said { 2 } else { LATER.len() })
+        .find(|ending| name.ends_with(*ending));
     if let Some(ending) = unsupported {
-        fields.report("uri", "not_yet_supported", format!("`{ending}` files are not supported yet; supported: csv, parquet"));
+        fields.report(
+            "uri",
+            "not_yet_supported",
+            format!("`{ending}` files are not supported yet; supported: csv, parquet"),
+        );
         return None;
     }
     if is_said {
@@ -129,16 +179,25 @@ fn format(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>)
     }
     let found = Format::from_path(&name).or(otherwise);
     if found.is_none() && uri.is_some() {
-        fields.report("format", "required", "the URI's extension tells no format: say `csv` or `parquet`");
+        fields.report(
+            "format",
+            "required",
+            "the URI's extension tells no format: say `csv` or `parquet`",
+        );
     }
     found
 }
 
 fn column_prefix(fields: &mut Fields<'_>) -> String {
-    let Some(prefix) = fields.text("column_prefix") else { return DEFAULT_PREFIX.to_owned() };
+    let Some(prefix) = fields.text("column_prefix") else {
+        return DEFAULT_PREFIX.to_owned();
+    };
     let mut bytes = prefix.bytes();
-    let starts_well = bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
-    if !starts_well || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') || prefix.len() > LONGEST_PREFIX {
+    let starts_well = bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+    if !starts_well || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') || prefix.len() > LONGEST_PREFIX
+    {
         let message = format!("write 1 to {LONGEST_PREFIX} letters, digits and underscores, with no digit first");
         fields.report("column_prefix", "invalid_value", message);
     }
@@ -152,7 +211,9 @@ fn model(body: &mut Fields<'_>) -> Option<ModelName> {
         return None;
     }
     let name = body.text("model")?;
-    name.parse().map_err(|error: domain::provider::InvalidModelName| body.report("model", "invalid_value", error.to_string())).ok()
+    name.parse()
+        .map_err(|error: domain::provider::InvalidModelName| body.report("model", "invalid_value", error.to_string()))
+        .ok()
 }
 
 fn deadline(body: &mut Fields<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -163,7 +224,14 @@ fn deadline(body: &mut Fields<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> 
     if deadline > now && deadline <= now + LATEST_DEADLINE {
         return Some(deadline);
     }
-    body.report("deadline", "out_of_range", format!("it must be in the future, by at most {} days", LATEST_DEADLINE.num_days()));
+    body.report(
+        "deadline",
+        "out_of_range",
+        format!(
+            "it must be in the future, by at most {} days",
+            LATEST_DEADLINE.num_days()
+        ),
+    );
     None
 }
 
@@ -172,11 +240,17 @@ const LONGEST_KEY: usize = 64;
 const LONGEST_VALUE: usize = 512;
 
 fn metadata(body: &mut Fields<'_>) -> BTreeMap<String, String> {
-    let Some(fields) = body.object("metadata") else { return BTreeMap::new() };
+    let Some(fields) = body.object("metadata") else {
+        return BTreeMap::new();
+    };
     let pointer = fields.own_pointer().to_owned();
     let rest = fields.into_rest();
     if rest.len() > MOST_METADATA {
-        body.report("metadata", "metadata_limit", format!("{} pairs; at most {MOST_METADATA} are kept", rest.len()));
+        body.report(
+            "metadata",
+            "metadata_limit",
+            format!("{} pairs; at most {MOST_METADATA} are kept", rest.len()),
+        );
     }
     let mut metadata = BTreeMap::new();
     for (key, value) in rest {
@@ -186,7 +260,8 @@ fn metadata(body: &mut Fields<'_>) -> BTreeMap<String, String> {
             continue;
         };
         if key.contains('\0') || value.contains('\0') {
-            body.problems().report(pointer, "invalid_string", "a NUL character can't be kept");
+            body.problems()
+                .report(pointer, "invalid_string", "a NUL character can't be kept");
         } else if key.is_empty() || key.chars().count() > LONGEST_KEY || value.chars().count() > LONGEST_VALUE {
             let message = format!("keys have 1 to {LONGEST_KEY} characters, values at most {LONGEST_VALUE}");
             body.problems().report(pointer, "metadata_limit", message);

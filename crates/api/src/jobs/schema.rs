@@ -66,7 +66,6 @@ struct MessageRequest {
     /// `system`, `user` or `assistant`.
     role: String,
     /// A template, or a list of parts: `{"type": "text", "text": "…"}`.
-    #[schema(value_type = Object)]
     content: serde_json::Value,
 }
 
@@ -85,7 +84,7 @@ struct ParamsRequest {
     /// `none`, `minimal`, `low`, `medium`, `high` or `xhigh`.
     reasoning_effort: Option<String>,
     /// Sent to the provider as it is.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     extra: Option<serde_json::Value>,
 }
 

@@ -17,6 +17,7 @@ use crate::App;
 use crate::auth::{Tenant, Write};
 use crate::body::JsonBody;
 use crate::problem::Problem;
+use crate::query::NoQuery;
 
 /// Submit a job.
 ///
@@ -35,11 +36,15 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn submit(
     tenant: Tenant<Write>,
+    _: NoQuery,
     State(app): State<App>,
     IdempotencyKey(key): IdempotencyKey,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let idempotency = key.as_deref().map(|key| Idempotency { key, body_sha256: body.sha256 });
+    let idempotency = key.as_deref().map(|key| Idempotency {
+        key,
+        body_sha256: body.sha256,
+    });
     let request = request::check(body.value, app.now());
 
     let mut tx = app.db.tenant(tenant.id).await?;
@@ -57,7 +62,14 @@ pub(crate) async fn submit(
 
     let job_id = JobId(Uuid::now_v7());
     let input = serde_json::to_value(&source).map_err(|error| Problem::internal(&error))?;
-    let job = NewJob { job_id, spec: &request.spec, model: &request.model, input: &input, deadline: request.deadline, idempotency };
+    let job = NewJob {
+        job_id,
+        spec: &request.spec,
+        model: &request.model,
+        input: &input,
+        deadline: request.deadline,
+        idempotency,
+    };
     let mut tx = app.db.tenant(tenant.id).await?;
     let accepted = db::jobs::insert(&mut tx, &job).await?;
     answer(&app, &tenant, tx, accepted, Some(job_id)).await
@@ -75,7 +87,11 @@ async fn answer(
         Accepted::Replayed(job_id) => job_id,
         Accepted::KeyReused => {
             let detail = "this Idempotency-Key was used with another body; use a new key for a new job";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                detail,
+            ));
         }
         Accepted::InProgress => {
             let detail = "a submit with this Idempotency-Key is being worked on at this moment; try again";
@@ -91,7 +107,10 @@ fn created(job: &JobView, replayed: bool) -> Response {
     let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id())).expect("an id is ASCII");
     let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], Json(job)).into_response();
     if replayed {
-        response.headers_mut().insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
+        response.headers_mut().insert(
+            HeaderName::from_static("idempotent-replayed"),
+            HeaderValue::from_static("true"),
+        );
     }
     response
 }

@@ -11,6 +11,7 @@ use crate::auth::{Tenant, Write};
 use crate::body::NoBody;
 use crate::path::Ids;
 use crate::problem::Problem;
+use crate::query::NoQuery;
 
 /// Cancel a job.
 ///
@@ -22,6 +23,7 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn cancel(
     tenant: Tenant<Write>,
+    _: NoQuery,
     State(app): State<App>,
     Ids((job_id,)): Ids<(JobId,)>,
     _: NoBody,
@@ -37,6 +39,7 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn pause(
     tenant: Tenant<Write>,
+    _: NoQuery,
     State(app): State<App>,
     Ids((job_id,)): Ids<(JobId,)>,
     _: NoBody,
@@ -52,6 +55,7 @@ pub(crate) async fn pause(
 )]
 pub(crate) async fn resume(
     tenant: Tenant<Write>,
+    _: NoQuery,
     State(app): State<App>,
     Ids((job_id,)): Ids<(JobId,)>,
     _: NoBody,

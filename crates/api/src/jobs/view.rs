@@ -1,19 +1,18 @@
 //! A job as callers see it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use db::TenantTx;
 use db::jobs::{Counts, Job};
-use db::limit_groups::Pause;
 use domain::format::Format;
 use domain::ids::JobId;
 use domain::job::State;
 use domain::money::Money;
-use domain::provider::{LimitGroup, ModelName};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::surroundings::Surroundings;
 use crate::problem::Problem;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,7 +34,7 @@ pub(crate) struct JobView {
     usage: UsageView,
     /// From 0 to 1: the part of the rows that have their outcome.
     progress: f64,
-    /// When the rows should all have their outcomes, judged by the pace so far.
+    /// When all rows should have their outcomes, judged by the pace so far.
     eta: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -49,8 +48,8 @@ pub(crate) struct JobView {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Reason {
-    code: String,
-    detail: String,
+    pub code: String,
+    pub detail: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,45 +98,16 @@ struct UsageView {
     realtime_cost_usd: Option<String>,
 }
 
-/// What a job's view needs beside the job.
-#[derive(Debug, Default)]
-pub(crate) struct Surroundings {
-    now: DateTime<Utc>,
-    tenant_suspended: bool,
-    models: HashMap<ModelName, Surrounding>,
-}
-
-#[derive(Debug, Default)]
-struct Surrounding {
-    has_prices: bool,
-    /// Its limit group stands still.
-    pause: Option<Pause>,
-}
-
-impl Surroundings {
-    pub(crate) async fn load(tx: &mut TenantTx, jobs: &[Job], tenant_suspended: bool, now: DateTime<Utc>) -> Result<Self, Problem> {
-        let mut models = HashMap::new();
-        for job in jobs {
-            if !models.contains_key(&job.model) {
-                models.insert(job.model.clone(), surrounding(tx, &job.model).await?);
-            }
-        }
-        Ok(Self { now, tenant_suspended, models })
-    }
-}
-
-async fn surrounding(tx: &mut TenantTx, model: &ModelName) -> Result<Surrounding, Problem> {
-    let Some(capability) = db::providers::capability(tx, model).await? else { return Ok(Surrounding::default()) };
-    let group = LimitGroup::of(&model.provider, &capability.provider, &capability.model);
-    let pause = db::limit_groups::pause(tx, &group).await?;
-    Ok(Surrounding { has_prices: capability.model.prices.is_some(), pause })
-}
-
 /// The job of this id as callers see it.
 ///
 /// # Errors
 /// 404 if the tenant has no such job.
-pub(crate) async fn load(tx: &mut TenantTx, job_id: JobId, tenant_suspended: bool, now: DateTime<Utc>) -> Result<JobView, Problem> {
+pub(crate) async fn load(
+    tx: &mut TenantTx,
+    job_id: JobId,
+    tenant_suspended: bool,
+    now: DateTime<Utc>,
+) -> Result<JobView, Problem> {
     let job = db::jobs::get(tx, job_id).await?.ok_or_else(Problem::not_found)?;
     let surroundings = Surroundings::load(tx, std::slice::from_ref(&job), tenant_suspended, now).await?;
     Ok(JobView::new(job, &surroundings))
@@ -156,14 +126,13 @@ impl JobView {
         let counts = ItemCounts::new(job.total_rows.unwrap_or(0), &job.counts);
         let progress = progress(&counts, job.state);
         let error = job.failure.clone().map(|(code, detail)| Reason { code, detail });
-        let surrounding = surroundings.models.get(&job.model);
         let written = |name: &str| job.output.as_ref().and_then(|output| output.get(name));
         Self {
             id: job.job_id.to_string(),
             object: "job",
             status: job.state.name(),
-            status_reason: error.clone().or_else(|| standstill(job.state, surrounding, surroundings.tenant_suspended)),
-            usage: UsageView::new(&job.counts, surrounding.is_some_and(|surrounding| surrounding.has_prices)),
+            status_reason: error.clone().or_else(|| surroundings.standstill(&job)),
+            usage: UsageView::new(&job.counts, surroundings.has_prices(&job.model)),
             progress,
             eta: eta(job.state, job.started_at, progress, surroundings.now),
             output: Output {
@@ -179,34 +148,36 @@ impl JobView {
             deadline: job.deadline,
             error,
             name: job.spec.name,
-            input: Input { uri: job.spec.input.uri, format: job.spec.input.format },
+            input: Input {
+                uri: job.spec.input.uri,
+                format: job.spec.input.format,
+            },
             model: job.spec.model,
             metadata: job.spec.metadata,
         }
     }
 }
 
-/// Why a job that could move does not.
-fn standstill(state: State, surrounding: Option<&Surrounding>, tenant_suspended: bool) -> Option<Reason> {
-    let reason = |code: &str, detail: &str| Some(Reason { code: code.to_owned(), detail: detail.to_owned() });
-    if state.is_terminal() {
-        return None;
-    }
-    if matches!(state, State::Paused(_)) {
-        return reason("paused_by_request", "somebody paused it; `POST /v1/jobs/{id}/resume` lets it go on");
-    }
-    if tenant_suspended {
-        return reason("tenant_suspended", "an administrator has suspended the tenant");
-    }
-    let pause = surrounding.and_then(|surrounding| surrounding.pause.as_ref()).filter(|_| state == State::Running)?;
-    reason(&pause.code, &pause.detail)
-}
-
 impl ItemCounts {
     fn new(total: u64, counts: &Counts) -> Self {
-        let Counts { running, succeeded, failed, cancelled, expired, .. } = *counts;
+        let Counts {
+            running,
+            succeeded,
+            failed,
+            cancelled,
+            expired,
+            ..
+        } = *counts;
         let rest = running + succeeded + failed + cancelled + expired;
-        Self { total, pending: total.saturating_sub(rest), running, succeeded, failed, cancelled, expired }
+        Self {
+            total,
+            pending: total.saturating_sub(rest),
+            running,
+            succeeded,
+            failed,
+            cancelled,
+            expired,
+        }
     }
 }
 
@@ -244,7 +215,8 @@ fn eta(state: State, started_at: Option<DateTime<Utc>>, progress: f64, now: Date
     }
     let elapsed = now.signed_duration_since(started_at?).to_std().ok()?;
     let rest = std::time::Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 - progress) / progress).ok()?;
-    now.checked_add_signed(chrono::Duration::from_std(rest).ok()?)
+    let eta = now.checked_add_signed(chrono::Duration::from_std(rest).ok()?)?;
+    Some(eta.trunc_subsecs(0))
 }
 
 #[cfg(test)]
@@ -252,7 +224,14 @@ mod tests {
     use super::*;
 
     fn counts(succeeded: u64, running: u64, total: u64) -> ItemCounts {
-        ItemCounts::new(total, &Counts { succeeded, running, ..Counts::default() })
+        ItemCounts::new(
+            total,
+            &Counts {
+                succeeded,
+                running,
+                ..Counts::default()
+            },
+        )
     }
 
     #[test]
@@ -273,25 +252,20 @@ mod tests {
     fn the_eta_goes_on_at_the_pace_so_far() {
         let start = DateTime::from_timestamp(1_000, 0).expect("a time");
         let now = DateTime::from_timestamp(1_010, 0).expect("a time");
-        assert_eq!(eta(State::Running, Some(start), 0.25, now), DateTime::from_timestamp(1_040, 0));
+        assert_eq!(
+            eta(State::Running, Some(start), 0.25, now),
+            DateTime::from_timestamp(1_040, 0)
+        );
         assert_eq!(eta(State::Running, Some(start), 0.0, now), None);
         assert_eq!(eta(State::Merging, Some(start), 0.5, now), None);
     }
 
     #[test]
-    fn a_standstill_is_explained() {
-        let pause = Pause { code: "provider_auth_failed".into(), detail: "401".into() };
-        let surrounding = Surrounding { has_prices: true, pause: Some(pause) };
-        let code = |state, suspended| standstill(state, Some(&surrounding), suspended).map(|reason| reason.code);
-        assert_eq!(code(State::Running, false).as_deref(), Some("provider_auth_failed"));
-        assert_eq!(code(State::Running, true).as_deref(), Some("tenant_suspended"));
-        assert_eq!(code(State::Merging, false), None);
-        assert_eq!(code(State::Completed, true), None);
-    }
-
-    #[test]
     fn unknown_prices_are_no_cost_of_nothing() {
         assert_eq!(UsageView::new(&Counts::default(), false).cost_usd, None);
-        assert_eq!(UsageView::new(&Counts::default(), true).cost_usd.as_deref(), Some("0.00"));
+        assert_eq!(
+            UsageView::new(&Counts::default(), true).cost_usd.as_deref(),
+            Some("0.00")
+        );
     }
 }

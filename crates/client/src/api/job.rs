@@ -14,7 +14,7 @@ pub struct Job {
     pub status: JobStatus,
     /// Why it stands as it does, where that needs a word: what a paused job waits for, why a job failed.
     #[serde(default)]
-    pub status_reason: Option<String>,
+    pub status_reason: Option<Reason>,
     #[serde(default)]
     pub output: JobOutput,
     pub model: ModelNames,
@@ -35,7 +35,7 @@ pub struct Job {
     pub finished_at: Option<DateTime<Utc>>,
     /// Why the job itself could not go on.
     #[serde(default)]
-    pub error: Option<JobError>,
+    pub error: Option<Reason>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -118,7 +118,7 @@ pub struct JobOutput {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// None until the input has been read.
+    /// None or 0 until the input has been read: see [`Job::total_rows`].
     pub total: Option<u64>,
     pub pending: Option<u64>,
     pub running: u64,
@@ -126,6 +126,13 @@ pub struct Counts {
     pub failed: u64,
     pub cancelled: u64,
     pub expired: u64,
+}
+
+impl Job {
+    /// How many rows the input has. None until it has been read.
+    pub fn total_rows(&self) -> Option<u64> {
+        self.counts.total.filter(|total| *total > 0 || self.status.is_final())
+    }
 }
 
 impl Counts {
@@ -148,28 +155,28 @@ pub struct Usage {
     pub realtime_cost_usd: Option<String>,
 }
 
-/// Why a job could not go on: a code and a sentence, or only the sentence.
+/// Why something is as it is: a code and a sentence, or only the sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-pub enum JobError {
+pub enum Reason {
     Text(String),
     Coded {
         code: Option<String>,
-        #[serde(alias = "detail")]
-        message: Option<String>,
+        #[serde(alias = "message")]
+        detail: Option<String>,
     },
 }
 
-impl fmt::Display for JobError {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Coded {
                 code: Some(code),
-                message: Some(message),
-            } => write!(f, "{message} ({code})"),
-            Self::Coded { code, message } => {
-                f.write_str(message.as_deref().or(code.as_deref()).unwrap_or("no reason given"))
+                detail: Some(detail),
+            } => write!(f, "{detail} ({code})"),
+            Self::Coded { code, detail } => {
+                f.write_str(detail.as_deref().or(code.as_deref()).unwrap_or("no reason given"))
             }
         }
     }
@@ -183,8 +190,12 @@ mod tests {
     fn a_sparse_job_is_read() {
         let text = r#"{"id": "job_1", "status": "queued", "model": "a/b", "created_at": "2026-11-21T00:00:00Z",
             "counts": {"total": null}, "error": null, "novelty": true}"#;
-        let job: Job = serde_json::from_str(text).expect("a job");
-        assert_eq!((job.status, job.counts.total), (JobStatus::Queued, None));
+        let mut job: Job = serde_json::from_str(text).expect("a job");
+        assert_eq!((&job.status, job.total_rows()), (&JobStatus::Queued, None));
+        job.counts.total = Some(0);
+        assert_eq!(job.total_rows(), None);
+        job.status = JobStatus::Completed;
+        assert_eq!(job.total_rows(), Some(0));
     }
 
     #[test]
@@ -195,15 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn a_job_s_error_is_read_in_each_form() {
+    fn a_reason_is_read_in_each_form() {
         for (json, text) in [
             (r#""broken""#, "broken"),
             (r#"{"code": "bad_csv", "message": "no header"}"#, "no header (bad_csv)"),
             (r#"{"code": "bad_csv", "detail": "no header"}"#, "no header (bad_csv)"),
             (r#"{"code": "bad_csv"}"#, "bad_csv"),
         ] {
-            let error: JobError = serde_json::from_str(json).expect(json);
-            assert_eq!(error.to_string(), text);
+            let reason: Reason = serde_json::from_str(json).expect(json);
+            assert_eq!(reason.to_string(), text);
         }
     }
 }

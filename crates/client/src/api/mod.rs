@@ -24,7 +24,7 @@ pub use builder::ClientBuilder;
 pub use client::Client;
 pub use error::Error;
 pub use item::Item;
-pub use job::{Counts, Job, JobError, JobOutput, JobStatus, ModelNames, Usage};
+pub use job::{Counts, Job, JobOutput, JobStatus, ModelNames, Reason, Usage};
 pub use jobs::JobFilter;
 pub use model::Model;
 pub use output::Output;

@@ -139,7 +139,9 @@ async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T> {
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let body = read_body(response).await?;
-    serde_json::from_slice(&body).map_err(|error| {
+    // An answer without a body has nothing to say.
+    let json: &[u8] = if body.is_empty() { b"null" } else { &body };
+    serde_json::from_slice(json).map_err(|error| {
         let content_type = content_type.unwrap_or_else(|| "no content type".to_owned());
         Error::InvalidAnswer {
             url,

@@ -29,6 +29,7 @@ pub struct Connection {
     #[arg(
         long,
         env = "GRISTMILL_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8787",
         value_name = "URL"
     )]

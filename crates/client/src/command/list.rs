@@ -45,7 +45,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Outcome>
 }
 
 fn row(job: &Job) -> Vec<String> {
-    let total = job.counts.total.map_or_else(|| "?".to_owned(), text::count);
+    let total = job.total_rows().map_or_else(|| "?".to_owned(), text::count);
     vec![
         job.id.clone(),
         job.status.to_string(),

@@ -36,10 +36,10 @@ fn facts(job: &Job) -> Vec<(&'static str, String)> {
         ("job", Some(job.id.clone())),
         ("name", job.name.clone()),
         ("status", Some(job.status.to_string())),
-        ("reason", job.status_reason.clone()),
+        ("reason", job.status_reason.as_ref().map(ToString::to_string)),
         ("error", job.error.as_ref().map(ToString::to_string)),
         ("model", Some(job.model.to_string())),
-        ("rows", counts.total.map(text::count)),
+        ("rows", job.total_rows().map(text::count)),
         (
             "running",
             Some(counts.running).filter(|rows| *rows > 0).map(text::count),

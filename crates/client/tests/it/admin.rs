@@ -57,6 +57,17 @@ async fn tenants_are_created_changed_and_listed() {
     )
     .await;
 
+    let tenant = json!({"id": "ten_1", "quotas": {}});
+    let results = expect(
+        "GET",
+        "/v1/admin/tenants/ten_1",
+        None,
+        tenant,
+        &["tenant", "get", "ten_1"],
+    )
+    .await;
+    assert_eq!(results, "{\"id\":\"ten_1\",\"quotas\":{}}\n");
+
     let list = json!({"data": [{"id": "ten_1", "name": "acme", "status": "active", "weight": 2}]});
     let results = expect("GET", "/v1/admin/tenants", None, list, &["tenant", "list"]).await;
     assert!(results.contains("ten_1   acme  active  2"), "{results}");
@@ -143,6 +154,20 @@ async fn credentials_and_records_come_from_files() {
         &arguments,
     )
     .await;
+    let arguments = [&arguments[..], &["--json"]].concat();
+    let answer = expect(
+        "PUT",
+        "/v1/admin/providers/openai",
+        None,
+        json!({"version": 2}),
+        &arguments,
+    )
+    .await;
+    assert_eq!(
+        answer,
+        "{\"version\":2}
+"
+    );
     let results = expect(
         "GET",
         "/v1/admin/providers/openai",

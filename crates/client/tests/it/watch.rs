@@ -31,7 +31,9 @@ async fn watch_ending_as(last: Value) -> Finished {
 async fn a_job_is_followed_until_it_has_completed() {
     let server = MockServer::start().await;
     answer(&server, 1, ok(job("queued"))).await;
-    answer(&server, 2, ok(job("running"))).await;
+    let mut waiting = job("running");
+    waiting["status_reason"] = json!({"code": "provider_paused", "detail": "the provider refuses our key"});
+    answer(&server, 2, ok(waiting)).await;
     answer(&server, 1, ok(job("completed"))).await;
 
     let finished = run(&server, &["watch", "job_1"]).await;
@@ -41,6 +43,10 @@ async fn a_job_is_followed_until_it_has_completed() {
     let lines: Vec<_> = finished.notes.lines().collect();
     assert!(
         lines[0].starts_with("queued") && lines[1].starts_with("running"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].ends_with("the provider refuses our key (provider_paused)"),
         "{lines:?}"
     );
     assert_eq!(lines[2], "job_1 completed in 2.5 s");

@@ -49,7 +49,10 @@ pub(in crate::jobs) async fn read(app: &App, tenant_id: TenantId, wanted: Wanted
             return answers(app, tenant_id, wanted.job_id, found).await;
         }
     }
-    Err(Problem::unavailable("temporarily_unavailable", "the job is moving too fast to be read at this moment; try again"))
+    Err(Problem::unavailable(
+        "temporarily_unavailable",
+        "the job is moving too fast to be read at this moment; try again",
+    ))
 }
 
 /// An item, or where it lies.
@@ -65,9 +68,17 @@ struct Found {
 
 /// `None` if a chunk was sealed between two statements: its outcomes have left the database.
 async fn find(tx: &mut TenantTx, wanted: Wanted) -> Result<Option<Found>, Problem> {
-    let generation = db::jobs::get(tx, wanted.job_id).await?.ok_or_else(Problem::not_found)?.generation;
-    let mut found = Found { places: Vec::new(), next_row: None };
-    let Some(first) = db::chunks::of_row(tx, wanted.job_id, wanted.from_row).await? else { return Ok(Some(found)) };
+    let generation = db::jobs::get(tx, wanted.job_id)
+        .await?
+        .ok_or_else(Problem::not_found)?
+        .generation;
+    let mut found = Found {
+        places: Vec::new(),
+        next_row: None,
+    };
+    let Some(first) = db::chunks::of_row(tx, wanted.job_id, wanted.from_row).await? else {
+        return Ok(Some(found));
+    };
     let status = wanted.status.map(ItemStatus::name);
     let most = i64::try_from(CHUNKS + 1).expect("a small number");
     let chunks = db::items::chunks(tx, wanted.job_id, generation, first, status, most).await?;
@@ -81,7 +92,13 @@ async fn find(tx: &mut TenantTx, wanted: Wanted) -> Result<Option<Found>, Proble
         let offsets = offsets(chunk, wanted);
         match &chunk.summary {
             Some(summary) => found.places.extend(offsets.take(room).map(|offset| {
-                (chunk.first_row + offset as u64, Place::File { path: summary.results_path.clone(), offset })
+                (
+                    chunk.first_row + offset as u64,
+                    Place::File {
+                        path: summary.results_path.clone(),
+                        offset,
+                    },
+                )
             })),
             None => match unsealed(tx, wanted, generation, chunk, offsets.collect(), room).await? {
                 Some(places) => found.places.extend(places),
@@ -126,7 +143,9 @@ async fn unsealed(
 ) -> Result<Option<Vec<(u64, Place)>>, Problem> {
     let mut places = Vec::new();
     for window in offsets.chunks(WINDOW.min(room)) {
-        let (Some(start), Some(end)) = (window.first(), window.last()) else { continue };
+        let (Some(start), Some(end)) = (window.first(), window.last()) else {
+            continue;
+        };
         let (first_row, rows) = (chunk.first_row + *start as u64, end - start + 1);
         let any_closed = window.iter().any(|offset| chunk.closed.contains(*offset));
         let any_open = window.iter().any(|offset| !chunk.closed.contains(*offset));
@@ -141,7 +160,9 @@ async fn unsealed(
         for offset in window {
             let row = chunk.first_row + *offset as u64;
             let item = if chunk.closed.contains(*offset) {
-                let Some(outcome) = outcomes.remove(&row) else { return Ok(None) };
+                let Some(outcome) = outcomes.remove(&row) else {
+                    return Ok(None);
+                };
                 if matches!(wanted.status, Some(ItemStatus::Ended(status)) if status != outcome.status) {
                     continue;
                 }
@@ -161,7 +182,10 @@ async fn unsealed(
 /// Reads the files that rows lie in, one at a time. No transaction is open.
 async fn answers(app: &App, tenant_id: TenantId, job_id: JobId, found: Found) -> Result<Page, Problem> {
     let files = app.work.job(tenant_id, job_id);
-    let mut page = Page { items: Vec::with_capacity(found.places.len()), next_row: found.next_row };
+    let mut page = Page {
+        items: Vec::with_capacity(found.places.len()),
+        next_row: found.next_row,
+    };
     let mut open: (String, Vec<Option<Outcome>>) = Default::default();
     let mut bytes = 0;
     for (row, place) in found.places {
@@ -176,7 +200,11 @@ async fn answers(app: &App, tenant_id: TenantId, job_id: JobId, found: Found) ->
                     let file = files.read(&path).await.map_err(|error| Problem::of_work_file(&error))?;
                     open = (path, results::decode(file)?.into_iter().map(Some).collect());
                 }
-                let outcome = open.1.get_mut(offset).and_then(Option::take).ok_or_else(Problem::defect)?;
+                let outcome = open
+                    .1
+                    .get_mut(offset)
+                    .and_then(Option::take)
+                    .ok_or_else(Problem::defect)?;
                 Item::closed(row, outcome)
             }
         };

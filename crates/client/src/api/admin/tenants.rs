@@ -49,6 +49,10 @@ impl Client {
         .await
     }
 
+    pub async fn tenant(&self, tenant_id: &str) -> Result<Answer<Tenant>> {
+        self.fetch(self.get(&["v1", "admin", "tenants", tenant_id])).await
+    }
+
     pub async fn tenants(&self, cursor: Option<&str>) -> Result<Page<Tenant>> {
         self.fetch(self.get(&["v1", "admin", "tenants"]).query(&[("cursor", cursor)]))
             .await

@@ -33,8 +33,8 @@ pub(super) async fn run(command: Command, context: Context) -> Outcome {
 async fn put(arguments: Put, session: &mut Session) -> Result<Outcome> {
     let text = read_file(arguments.secret_file.as_deref().unwrap_or(Path::new("-")))?;
     let secret = parse(&text)?;
-    session.client.put_credential(&arguments.name, &secret).await?;
-    print_done(session, &format!("stored the credential {}", arguments.name))
+    let answer = session.client.put_credential(&arguments.name, &secret).await?;
+    print_done(session, &answer, &format!("stored the credential {}", arguments.name))
 }
 
 /// A JSON object as it is, all else as text without the line break at its end.

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use serde_json::Value;
+
 use crate::api::{Grant, NewGrant};
 use crate::command::admin::{print_created, print_done};
 use crate::command::pages::{self, Extent};
@@ -99,5 +101,5 @@ fn row(grant: &Grant) -> Vec<String> {
 
 async fn remove(arguments: Remove, session: &mut Session) -> Result<Outcome> {
     session.client.delete_grant(&arguments.tenant, &arguments.grant).await?;
-    print_done(session, &format!("removed {}", arguments.grant))
+    print_done(session, &Value::Null, &format!("removed {}", arguments.grant))
 }

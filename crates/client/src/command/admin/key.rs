@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use serde_json::Value;
+
 use crate::api::{Key, NewKey};
 use crate::command::admin::{print_created, print_done};
 use crate::command::arguments::moment::Moment;
@@ -96,5 +98,5 @@ fn row(key: &Key) -> Vec<String> {
 
 async fn revoke(arguments: Revoke, session: &mut Session) -> Result<Outcome> {
     session.client.revoke_key(&arguments.tenant, &arguments.key).await?;
-    print_done(session, &format!("revoked {}", arguments.key))
+    print_done(session, &Value::Null, &format!("revoked {}", arguments.key))
 }

@@ -64,8 +64,11 @@ fn print_created(session: &mut Session, json: &Value, id: &str) -> Result<Outcom
     Ok(Outcome::Done)
 }
 
-/// Says that something without an answer of its own was done.
-fn print_done(session: &mut Session, text: &str) -> Result<Outcome> {
+/// Says what was done, and prints the answer as JSON where there is one.
+fn print_done(session: &mut Session, json: &Value, text: &str) -> Result<Outcome> {
     session.terminal.note(text)?;
+    if session.json && !json.is_null() {
+        session.terminal.json(json)?;
+    }
     Ok(Outcome::Done)
 }

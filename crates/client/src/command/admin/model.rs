@@ -36,6 +36,6 @@ async fn put(arguments: Put, session: &mut Session) -> Result<Outcome> {
         ));
     };
     let record = read_record(&arguments.file)?;
-    session.client.put_model(provider, model, &record).await?;
-    print_done(session, &format!("stored the model {}", arguments.model))
+    let answer = session.client.put_model(provider, model, &record).await?;
+    print_done(session, &answer, &format!("stored the model {}", arguments.model))
 }

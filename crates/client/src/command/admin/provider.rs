@@ -39,8 +39,8 @@ pub(super) async fn run(command: Command, context: Context) -> Outcome {
 
 async fn put(arguments: Put, session: &mut Session) -> Result<Outcome> {
     let record = read_record(&arguments.file)?;
-    session.client.put_provider(&arguments.provider, &record).await?;
-    print_done(session, &format!("stored the provider {}", arguments.provider))
+    let answer = session.client.put_provider(&arguments.provider, &record).await?;
+    print_done(session, &answer, &format!("stored the provider {}", arguments.provider))
 }
 
 async fn get(arguments: Get, session: &mut Session) -> Result<Outcome> {

@@ -15,6 +15,8 @@ pub enum Command {
     Create(Call<Create>),
     /// Change a tenant
     Update(Call<Update>),
+    /// Print a tenant as JSON
+    Get(Call<Get>),
     /// List tenants
     List(Call<List>),
 }
@@ -50,6 +52,12 @@ pub struct Share {
 }
 
 #[derive(Debug, Args)]
+pub struct Get {
+    /// Id of the tenant
+    pub tenant: String,
+}
+
+#[derive(Debug, Args)]
 pub struct List {}
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -62,6 +70,7 @@ pub(super) async fn run(command: Command, context: Context) -> Outcome {
     match command {
         Command::Create(call) => call.run(context, create).await,
         Command::Update(call) => call.run(context, update).await,
+        Command::Get(call) => call.run(context, get).await,
         Command::List(call) => call.run(context, list).await,
     }
 }
@@ -95,6 +104,12 @@ fn change(share: Share) -> TenantChange {
         quotas: share.quotas.into_iter().collect(),
         ..TenantChange::default()
     }
+}
+
+async fn get(arguments: Get, session: &mut Session) -> Result<Outcome> {
+    let tenant = session.client.tenant(&arguments.tenant).await?;
+    session.terminal.json(&tenant.json)?;
+    Ok(Outcome::Done)
 }
 
 async fn list(_: List, session: &mut Session) -> Result<Outcome> {

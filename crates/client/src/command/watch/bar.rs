@@ -16,7 +16,7 @@ impl Bar {
 
     pub fn show(&self, job: &Job, text: &str) {
         // Before the input is read nothing is known to be left, which would show as done.
-        let (length, position) = job.counts.total.map_or((1, 0), |total| (total, job.counts.done()));
+        let (length, position) = job.total_rows().map_or((1, 0), |total| (total, job.counts.done()));
         self.0.set_length(length);
         self.0.set_position(position);
         self.0.set_prefix(job.status.name().to_owned());

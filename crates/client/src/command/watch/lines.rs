@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{Job, JobStatus};
+use crate::api::{Job, JobStatus, Reason};
 
 /// Between lines of the same state.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub struct Lines {
-    state: Option<(JobStatus, Option<String>)>,
+    state: Option<(JobStatus, Option<Reason>)>,
     last: Option<(Instant, String)>,
 }
 

@@ -10,7 +10,7 @@ pub fn lines(job: &Job) -> Vec<String> {
     if let Some(error) = &job.error {
         lines.push(format!("  error: {}", printable(&error.to_string())));
     } else if let Some(reason) = &job.status_reason {
-        lines.push(format!("  {}", printable(reason)));
+        lines.push(format!("  {}", printable(&reason.to_string())));
     }
     lines.push(format!("  rows: {}", rows(job)));
     lines.push(format!(
@@ -47,7 +47,7 @@ fn rows(job: &Job) -> String {
         ("cancelled", counts.cancelled),
         ("expired", counts.expired),
     ];
-    let total = counts.total.unwrap_or_else(|| counts.done());
+    let total = job.total_rows().unwrap_or_else(|| counts.done());
     let parts = outcomes.into_iter().filter(|(_, rows)| *rows > 0);
     std::iter::once(text::count(total))
         .chain(parts.map(|(name, rows)| format!("{} {name}", text::count(rows))))

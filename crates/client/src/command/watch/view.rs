@@ -73,7 +73,7 @@ impl View {
 
     fn describe(&self, job: &Job, now: DateTime<Utc>) -> String {
         let counts = &job.counts;
-        let mut parts = vec![match counts.total {
+        let mut parts = vec![match job.total_rows() {
             Some(total) => format!("{}/{}", text::count(counts.done()), text::rows(total)),
             None => "reading the input".to_owned(),
         }];
@@ -96,7 +96,7 @@ impl View {
             parts.push(format!("${cost}"));
         }
         if let Some(reason) = &job.status_reason {
-            parts.push(printable(reason));
+            parts.push(printable(&reason.to_string()));
         }
         parts.join("  ")
     }
@@ -106,7 +106,7 @@ impl View {
         if let Some(eta) = job.eta {
             return (eta - now).to_std().ok();
         }
-        let left = job.counts.total?.saturating_sub(job.counts.done());
+        let left = job.total_rows()?.saturating_sub(job.counts.done());
         #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
         Duration::try_from_secs_f64(left as f64 / self.speed.rows_per_second()?).ok()
     }

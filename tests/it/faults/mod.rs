@@ -1,0 +1,3 @@
+//! Jobs that are disturbed: kills, stops, outages.
+
+mod kills;

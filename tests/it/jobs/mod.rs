@@ -1,0 +1,3 @@
+//! Jobs that nothing disturbs.
+
+mod main_job;
