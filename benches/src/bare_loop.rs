@@ -36,7 +36,8 @@ pub async fn run(base_url: &str, rows: usize, concurrency: usize) -> anyhow::Res
                     if row >= rows {
                         return anyhow::Ok(bytes);
                     }
-                    let body = json!({"model": "echo", "messages": [{"role": "user", "content": format!("row {row}")}]});
+                    let body =
+                        json!({"model": "echo", "messages": [{"role": "user", "content": format!("row {row}")}]});
                     let request = client.post(&url).bearer_auth("secret").json(&body);
                     let answer: Completion = request.send().await?.error_for_status()?.json().await?;
                     bytes += answer.choices.first().context("a choice")?.message.content.len();

@@ -1,14 +1,14 @@
 //! An S3 server as a process of its own, with one bucket.
 
-use std::path::Path;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{ClientOptions, ObjectStoreExt as _};
 use tempfile::TempDir;
-
-use crate::Process;
 
 const ACCESS_KEY: &str = "AKIATESTTESTTESTTEST";
 const SECRET_KEY: &str = "a-secret-that-guards-nothing";
@@ -17,7 +17,7 @@ const SECRET_KEY: &str = "a-secret-that-guards-nothing";
 pub struct S3Server {
     pub url: String,
     client: AmazonS3,
-    _process: Process,
+    process: Child,
     _directory: TempDir,
 }
 
@@ -29,10 +29,18 @@ impl S3Server {
         let directory = tempfile::Builder::new().prefix("gristmill-s3-").tempdir()?;
         let objects = directory.path().join("objects");
         std::fs::create_dir_all(objects.join(Self::BUCKET))?;
-        let arguments = [path_text(&objects)?, ACCESS_KEY, SECRET_KEY];
-        let program = crate::process::beside("s3-server")?;
-        let process = Process::start_program(&program, &arguments, &[], &directory.path().join("s3.log"), true)?;
-        let url = process.first_line.clone().unwrap_or_default();
+        let program = crate::process::binary()?.with_file_name("s3-server");
+        let mut process = Command::new(&program)
+            .arg(&objects)
+            .args([ACCESS_KEY, SECRET_KEY])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} can't be started", program.display()))?;
+        let stdout = process.stdout.take().context("its standard output")?;
+        let mut url = String::new();
+        BufReader::new(stdout).read_line(&mut url)?;
+        let url = url.trim_end().to_owned();
         let client = AmazonS3Builder::new()
             .with_endpoint(&url)
             .with_region("us-east-1")
@@ -41,7 +49,7 @@ impl S3Server {
             .with_secret_access_key(SECRET_KEY)
             .with_client_options(ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_secs(20)))
             .build()?;
-        Ok(Self { url, client, _process: process, _directory: directory })
+        Ok(Self { url, client, process, _directory: directory })
     }
 
     /// The usual variables, for the service's environment.
@@ -71,6 +79,9 @@ impl S3Server {
     }
 }
 
-fn path_text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().ok_or_else(|| anyhow::anyhow!("{} is not UTF-8", path.display()))
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

@@ -79,11 +79,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut all = processes::cpu_seconds_of_tree(postgres.pid())? - before;
     print(&format!("gristmill   {:>9.0} rows/s  {seconds:.1} s", rows / seconds));
     print(&format!("  postgres  {:>9.4} ms CPU/row", all * 1_000.0 / rows));
-    for (name, process) in std::iter::once(("api", &rig.api)).chain(rig.workers.iter().map(|worker| ("worker", worker))) {
+    for (name, process) in std::iter::once(("api", &rig.api)).chain(rig.workers.iter().map(|worker| ("worker", worker)))
+    {
         let pid = process.pid().as_raw();
         let cpu = processes::cpu_seconds(pid)?;
         all += cpu;
-        print(&format!("  {name:<9} {:>9.4} ms CPU/row  {} MB peak", cpu * 1_000.0 / rows, processes::peak_memory_mb(pid)?));
+        print(&format!(
+            "  {name:<9} {:>9.4} ms CPU/row  {} MB peak",
+            cpu * 1_000.0 / rows,
+            processes::peak_memory_mb(pid)?
+        ));
     }
     print(&format!("  all       {:>9.4} ms CPU/row  (goal: 0.15, then 0.10)", all * 1_000.0 / rows));
     let sandbox_cpu = processes::cpu_seconds(sandbox)?;

@@ -52,10 +52,7 @@ impl<S: Scope> FromRequestParts<App> for Tenant<S> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let bearer = bearer(parts, app).await?;
         let Some(tenant_id) = bearer.tenant_id else {
-            let detail = format!(
-                "an administrator's key has no jobs; use a tenant's key with the scope `{}`",
-                S::NAME
-            );
+            let detail = format!("an administrator's key has no jobs; use a tenant's key with the scope `{}`", S::NAME);
             return Err(Problem::forbidden("insufficient_scope", detail));
         };
         tracing::Span::current().record("tenant.id", tracing::field::display(tenant_id));
@@ -71,11 +68,7 @@ impl<S: Scope> FromRequestParts<App> for Tenant<S> {
                 "this tenant is suspended: its jobs can be read, not changed",
             ));
         }
-        Ok(Self {
-            id: tenant_id,
-            suspended: bearer.tenant_suspended,
-            scope: PhantomData,
-        })
+        Ok(Self { id: tenant_id, suspended: bearer.tenant_suspended, scope: PhantomData })
     }
 }
 
@@ -83,11 +76,7 @@ impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        if bearer(parts, app).await?.tenant_id.is_none() {
-            Ok(Self)
-        } else {
-            Err(Problem::not_found())
-        }
+        if bearer(parts, app).await?.tenant_id.is_none() { Ok(Self) } else { Err(Problem::not_found()) }
     }
 }
 
@@ -98,9 +87,7 @@ async fn bearer(parts: &Parts, app: &App) -> Result<Bearer, Problem> {
     }
     let key = presented_key(&parts.headers)?;
     let mut tx = app.db.scheduler().await?;
-    let bearer = api_keys::find(&mut tx, sha256(key.expose()))
-        .await?
-        .ok_or_else(invalid_key)?;
+    let bearer = api_keys::find(&mut tx, sha256(key.expose())).await?.ok_or_else(invalid_key)?;
     if bearer.revoked_at.is_some() {
         return Err(Problem::unauthorized("api_key_revoked", "this key was revoked"));
     }
@@ -118,25 +105,17 @@ async fn bearer(parts: &Parts, app: &App) -> Result<Bearer, Problem> {
 fn presented_key(headers: &HeaderMap) -> Result<ApiKey, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
-        return Err(Problem::unauthorized(
-            "missing_credentials",
-            "send `Authorization: Bearer gm_…`",
-        ));
+        return Err(Problem::unauthorized("missing_credentials", "send `Authorization: Bearer gm_…`"));
     };
     if values.next().is_some() {
-        return Err(Problem::unauthorized(
-            "invalid_api_key",
-            "there is more than one Authorization header",
-        ));
+        return Err(Problem::unauthorized("invalid_api_key", "there is more than one Authorization header"));
     }
     let token = value
         .to_str()
         .ok()
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    token
-        .and_then(|(_, token)| ApiKey::parse(token.trim()).ok())
-        .ok_or_else(invalid_key)
+    token.and_then(|(_, token)| ApiKey::parse(token.trim()).ok()).ok_or_else(invalid_key)
 }
 
 fn invalid_key() -> Problem {
@@ -148,23 +127,12 @@ fn invalid_key() -> Problem {
 
 /// The form in which keys are stored. They have 256 random bits, so one round is enough.
 pub(crate) fn sha256(text: &str) -> [u8; 32] {
-    digest(&SHA256, text.as_bytes())
-        .as_ref()
-        .try_into()
-        .expect("SHA-256 has 32 bytes")
+    digest(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 fn has_credentials(query: &str) -> bool {
-    const NAMES: [&str; 8] = [
-        "api_key",
-        "apikey",
-        "api-key",
-        "access_token",
-        "token",
-        "key",
-        "authorization",
-        "bearer",
-    ];
+    const NAMES: [&str; 8] =
+        ["api_key", "apikey", "api-key", "access_token", "token", "key", "authorization", "bearer"];
     url::form_urlencoded::parse(query.as_bytes())
         .any(|(name, value)| NAMES.contains(&name.to_ascii_lowercase().as_str()) || ApiKey::parse(value.trim()).is_ok())
 }
@@ -178,12 +146,7 @@ mod tests {
     fn headers(values: &[&str]) -> HeaderMap {
         values
             .iter()
-            .map(|value| {
-                (
-                    header::AUTHORIZATION,
-                    HeaderValue::from_bytes(value.as_bytes()).expect("a header"),
-                )
-            })
+            .map(|value| (header::AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).expect("a header")))
             .collect()
     }
 
@@ -192,13 +155,9 @@ mod tests {
         let key = ApiKey::from_random([1; 32]);
         let bearer = format!("bearer {}", key.expose());
         assert_eq!(presented_key(&headers(&[&bearer])).ok(), Some(key));
-        for bad in [
-            vec![],
-            vec!["Bearer gm_short"],
-            vec!["Basic eDp5"],
-            vec!["ü"],
-            vec![bearer.as_str(), bearer.as_str()],
-        ] {
+        for bad in
+            [vec![], vec!["Bearer gm_short"], vec!["Basic eDp5"], vec!["ü"], vec![bearer.as_str(), bearer.as_str()]]
+        {
             assert!(presented_key(&headers(&bad)).is_err(), "{bad:?}");
         }
     }

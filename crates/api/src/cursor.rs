@@ -26,11 +26,7 @@ pub(crate) fn decode(text: &str, list: &[&str]) -> Result<u128, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
     let (position, found) = bytes.split_at_checked(POSITION_BYTES).ok_or_else(invalid)?;
     let position: [u8; POSITION_BYTES] = position.try_into().expect("split there");
-    if found == check(position, list) {
-        Ok(u128::from_be_bytes(position))
-    } else {
-        Err(invalid())
-    }
+    if found == check(position, list) { Ok(u128::from_be_bytes(position)) } else { Err(invalid()) }
 }
 
 /// A checksum, not a signature: a forged cursor shows nothing that a caller could not list anyway.
@@ -54,13 +50,7 @@ mod tests {
         assert_eq!(decode(&cursor, &["ten_1", "failed"]).ok(), Some(42));
         assert!(decode(&cursor, &["ten_2", "failed"]).is_err());
         assert!(decode(&cursor, &["ten_1f", "ailed"]).is_err());
-        for tampered in [
-            "",
-            "x",
-            &cursor[1..],
-            &format!("A{}", &cursor[1..].to_uppercase()),
-            "💥",
-        ] {
+        for tampered in ["", "x", &cursor[1..], &format!("A{}", &cursor[1..].to_uppercase()), "💥"] {
             assert!(decode(tampered, &["ten_1", "failed"]).is_err(), "{tampered}");
         }
     }

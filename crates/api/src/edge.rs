@@ -46,10 +46,7 @@ pub(crate) async fn edge(request: Request, next: Next) -> Response {
 
 /// Without query, headers and body: each of them may hold what is nobody's business.
 fn span(request: &Request, request_id: &str) -> Span {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("none", MatchedPath::as_str);
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     info_span!(
         "http.request",
         http.method = %request.method(),
@@ -72,9 +69,7 @@ fn request_id(headers: &HeaderMap) -> String {
     const LONGEST: usize = 128;
     let harmless = |id: &&str| {
         (1..=LONGEST).contains(&id.len())
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
     };
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
     given.map_or_else(|| format!("req_{}", Uuid::now_v7().simple()), str::to_owned)
@@ -119,19 +114,11 @@ mod tests {
     }
 
     async fn ask(method: Method, path: &str) -> (u16, HeaderMap, serde_json::Value) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(REQUEST_ID, "r-1")
-            .body(Body::empty());
+        let request = Request::builder().method(method).uri(path).header(REQUEST_ID, "r-1").body(Body::empty());
         let response = router().oneshot(request.expect("a request")).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 10_000).await.expect("a body");
-        (
-            parts.status.as_u16(),
-            parts.headers,
-            serde_json::from_slice(&body).unwrap_or_default(),
-        )
+        (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap_or_default())
     }
 
     #[tokio::test]
@@ -142,11 +129,7 @@ mod tests {
             (Method::GET, "/panics", 500, "internal_error"),
         ] {
             let (found, headers, body) = ask(method, path).await;
-            assert_eq!(
-                (found, &body["code"], &body["instance"]),
-                (status, &code.into(), &"r-1".into()),
-                "{path}"
-            );
+            assert_eq!((found, &body["code"], &body["instance"]), (status, &code.into(), &"r-1".into()), "{path}");
             assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
             assert_eq!(headers.get(header::ALLOW).is_some(), status == 405);
         }
@@ -159,10 +142,7 @@ mod tests {
     }
 
     fn id_for(given: &str) -> String {
-        request_id(&HeaderMap::from_iter([(
-            REQUEST_ID,
-            HeaderValue::from_str(given).expect("a header"),
-        )]))
+        request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(given).expect("a header"))]))
     }
 
     #[test]

@@ -28,9 +28,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Probl
     const PATIENCE: Duration = Duration::from_secs(2);
     match tokio::time::timeout(PATIENCE, app.db.ping()).await {
         Ok(Ok(())) => Ok(Json(Health { status: "ok" })),
-        Ok(Err(_)) | Err(_) => Err(Problem::unavailable(
-            "temporarily_unavailable",
-            "the database can't be reached at this moment",
-        )),
+        Ok(Err(_)) | Err(_) => {
+            Err(Problem::unavailable("temporarily_unavailable", "the database can't be reached at this moment"))
+        }
     }
 }

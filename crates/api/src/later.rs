@@ -18,10 +18,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/usage", get(later))
         .route("/v1/audit", get(later))
         .route("/v1/webhook_endpoints", get(later).post(later))
-        .route(
-            "/v1/webhook_endpoints/{*rest}",
-            get(later).post(later).patch(later).delete(later),
-        )
+        .route("/v1/webhook_endpoints/{*rest}", get(later).post(later).patch(later).delete(later))
         .route("/v1/provider_webhooks/{provider}", post(unsigned))
 }
 

@@ -46,9 +46,7 @@ pub(crate) async fn models(
     let mut tx = app.db.tenant(tenant.id).await?;
     let capabilities = db::providers::capabilities(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(ModelList {
-        data: capabilities.into_iter().map(Model::from).collect(),
-    }))
+    Ok(Json(ModelList { data: capabilities.into_iter().map(Model::from).collect() }))
 }
 
 fn task_name(task: Task) -> &'static str {
@@ -59,9 +57,7 @@ fn task_name(task: Task) -> &'static str {
 
 impl From<Capability> for Model {
     fn from(capability: Capability) -> Self {
-        let Capability {
-            name, provider, model, ..
-        } = capability;
+        let Capability { name, provider, model, .. } = capability;
         Self {
             id: name.to_string(),
             object: "model",

@@ -19,20 +19,14 @@ const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 /// The document, OpenAPI 3.1.
 pub fn openapi() -> OpenApi {
     let mut api = Schemas::openapi();
-    for part in [
-        router::bounded().into_openapi(),
-        router::unbounded().into_openapi(),
-        ModelPath::openapi(),
-    ] {
+    for part in [router::bounded().into_openapi(), router::unbounded().into_openapi(), ModelPath::openapi()] {
         api.merge(part);
     }
     api.info = info();
     let components = api.components.get_or_insert_with(Components::new);
     components.add_security_scheme("bearer", bearer());
     for (_, name, description) in PROBLEMS {
-        components
-            .responses
-            .insert(name.to_owned(), problem_response(description).into());
+        components.responses.insert(name.to_owned(), problem_response(description).into());
     }
     api.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
     for (path, item) in &mut api.paths.paths {
@@ -52,11 +46,7 @@ pub fn openapi_json() -> String {
 /// Serves the document.
 pub(crate) async fn document(State(_): State<App>) -> HttpResponse {
     static TEXT: std::sync::LazyLock<String> = std::sync::LazyLock::new(openapi_json);
-    (
-        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-        TEXT.as_str(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], TEXT.as_str()).into_response()
 }
 
 /// Routed by hand, because its last parameter may hold slashes.
@@ -85,15 +75,7 @@ fn bearer() -> SecurityScheme {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.patch,
-        &mut item.delete,
-    ]
-    .into_iter()
-    .flatten()
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
 }
 
 /// Problems that a call can have because of its shape, by status. Those of its own are told at the handler.
@@ -116,24 +98,16 @@ fn problem_content() -> RefOr<Content> {
 
 fn problem_response(description: &str) -> Response {
     let mut response = Response::new(description);
-    response
-        .content
-        .insert(PROBLEM_MEDIA_TYPE.to_owned(), problem_content());
+    response.content.insert(PROBLEM_MEDIA_TYPE.to_owned(), problem_content());
     response
 }
 
 fn document_problems(operation: &mut Operation, is_health: bool) {
     let has_body = operation.request_body.is_some();
     let responses = &mut operation.responses.responses;
-    for response in responses
-        .iter_mut()
-        .filter(|(status, _)| status.starts_with('4'))
-        .map(|(_, response)| response)
-    {
+    for response in responses.iter_mut().filter(|(status, _)| status.starts_with('4')).map(|(_, response)| response) {
         if let RefOr::T(response) = response {
-            response
-                .content
-                .insert(PROBLEM_MEDIA_TYPE.to_owned(), problem_content());
+            response.content.insert(PROBLEM_MEDIA_TYPE.to_owned(), problem_content());
         }
     }
     for (status, name, _) in PROBLEMS {
@@ -160,14 +134,9 @@ mod tests {
         assert_eq!(document["info"]["license"]["identifier"], "MIT OR Apache-2.0");
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("operations") {
-                assert!(
-                    operation["operationId"].is_string() && operation["summary"].is_string(),
-                    "{method} {path}"
-                );
+                assert!(operation["operationId"].is_string() && operation["summary"].is_string(), "{method} {path}");
                 for (status, response) in operation["responses"].as_object().expect("responses") {
-                    let named = response["$ref"]
-                        .as_str()
-                        .and_then(|reference| document.pointer(&reference[1..]));
+                    let named = response["$ref"].as_str().and_then(|reference| document.pointer(&reference[1..]));
                     let response = named.unwrap_or(response);
                     assert!(
                         response["description"].as_str().is_some_and(|text| !text.is_empty()),
@@ -182,11 +151,7 @@ mod tests {
     fn every_reference_leads_somewhere() {
         let text = openapi_json();
         let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        for reference in text
-            .split("\"$ref\": \"#")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-        {
+        for reference in text.split("\"$ref\": \"#").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(document.pointer(reference).is_some(), "{reference}");
         }
     }

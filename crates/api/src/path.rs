@@ -29,9 +29,7 @@ impl<S: Send + Sync, A: FromStr, B: FromStr> FromRequestParts<S> for Ids<(A, B)>
 }
 
 async fn params<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, Problem> {
-    RawPathParams::from_request_parts(parts, state)
-        .await
-        .map_err(|_| Problem::not_found())
+    RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())
 }
 
 fn nth<T: FromStr>(params: &RawPathParams, position: usize) -> Result<T, Problem> {

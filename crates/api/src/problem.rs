@@ -55,22 +55,12 @@ const RETRY_AFTER_S: u32 = 2;
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            headers: Vec::new(),
-        }
+        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
     }
 
     /// Also what another tenant's things look like.
     pub(crate) fn not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "there is nothing here that this key may see",
-        )
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here that this key may see")
     }
 
     pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
@@ -87,11 +77,7 @@ impl Problem {
     }
 
     pub(crate) fn not_yet_supported(what: &str) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not_yet_supported",
-            format!("{what} is not supported yet"),
-        )
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_yet_supported", format!("{what} is not supported yet"))
     }
 
     /// One wrong field.
@@ -140,10 +126,7 @@ impl Problem {
         };
         let mut response = (self.status, Json(document)).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.headers);
         response
     }
@@ -162,12 +145,7 @@ impl IntoResponse for Problem {
 fn title(code: &str) -> String {
     let words = code.replace('_', " ");
     let mut characters = words.chars();
-    characters
-        .next()
-        .map(|first| first.to_ascii_uppercase())
-        .into_iter()
-        .chain(characters)
-        .collect()
+    characters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(characters).collect()
 }
 
 /// An error and all its causes.

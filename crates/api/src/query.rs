@@ -36,10 +36,7 @@ impl<S: Sync> FromRequestParts<S> for NoQuery {
 impl Query {
     fn parse(query: &str) -> Self {
         let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Self {
-            pairs,
-            problems: Problems::default(),
-        }
+        Self { pairs, problems: Problems::default() }
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
@@ -58,16 +55,9 @@ impl Query {
 
     /// All parameters whose names begin with `prefix`, without it.
     pub(crate) fn take_prefixed(&mut self, prefix: &str) -> Vec<(String, String)> {
-        let names: Vec<_> = self
-            .pairs
-            .iter()
-            .filter(|(name, _)| name.starts_with(prefix))
-            .map(|(name, _)| name.clone())
-            .collect();
-        names
-            .into_iter()
-            .filter_map(|name| Some((name[prefix.len()..].to_owned(), self.take(&name)?)))
-            .collect()
+        let names: Vec<_> =
+            self.pairs.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(name, _)| name.clone()).collect();
+        names.into_iter().filter_map(|name| Some((name[prefix.len()..].to_owned(), self.take(&name)?))).collect()
     }
 
     /// One of some names.
@@ -92,15 +82,9 @@ impl Query {
     pub(crate) fn number(&mut self, name: &str, least: u64) -> Option<u64> {
         let text = self.take(name)?;
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = digits
-            .then(|| u64::from_str(&text).unwrap_or(u64::MAX))
-            .filter(|number| *number >= least);
+        let number = digits.then(|| u64::from_str(&text).unwrap_or(u64::MAX)).filter(|number| *number >= least);
         if number.is_none() {
-            self.report(
-                name,
-                "invalid_value",
-                format!("expected a whole number from {least} on"),
-            );
+            self.report(name, "invalid_value", format!("expected a whole number from {least} on"));
         }
         number
     }
@@ -120,11 +104,7 @@ impl Query {
     /// All that was wrong.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in std::mem::take(&mut self.pairs) {
-            self.report(
-                &name,
-                "unknown_field",
-                format!("there is no query parameter `{name}` here"),
-            );
+            self.report(&name, "unknown_field", format!("there is no query parameter `{name}` here"));
         }
         self.problems.check()
     }
@@ -167,10 +147,7 @@ mod tests {
     #[test]
     fn prefixed_parameters_lose_their_prefix() {
         let mut query = Query::parse("metadata.team=support&metadata.a.b=c");
-        assert_eq!(
-            query.take_prefixed("metadata."),
-            [("team".into(), "support".into()), ("a.b".into(), "c".into())]
-        );
+        assert_eq!(query.take_prefixed("metadata."), [("team".into(), "support".into()), ("a.b".into(), "c".into())]);
         assert!(query.finish().is_ok());
     }
 }

@@ -27,12 +27,10 @@ pub(crate) async fn grant(tx: &mut TenantTx, uri: &StorageUri, access: Access) -
         Access::Read => "read",
         Access::Write => "write",
     };
-    storage_grants::covering(tx, uri, access == Access::Write)
-        .await?
-        .ok_or_else(|| {
-            let detail = format!("no storage grant lets this tenant {verb} `{uri}`; an administrator can add one");
-            Problem::forbidden("storage_location_not_allowed", detail)
-        })
+    storage_grants::covering(tx, uri, access == Access::Write).await?.ok_or_else(|| {
+        let detail = format!("no storage grant lets this tenant {verb} `{uri}`; an administrator can add one");
+        Problem::forbidden("storage_location_not_allowed", detail)
+    })
 }
 
 /// The place that a granted URI names; `pointer` is the field that names it. No transaction is open when it returns.
@@ -41,9 +39,7 @@ pub(crate) async fn open(app: &App, uri: &StorageUri, grant: &Grant, pointer: &s
         Some(name) => Some(credential(app, name).await?),
         None => None,
     };
-    app.stores
-        .open(uri, credential.as_ref())
-        .map_err(|error| Problem::of_store(error, pointer))
+    app.stores.open(uri, credential.as_ref()).map_err(|error| Problem::of_store(error, pointer))
 }
 
 async fn credential(app: &App, name: &str) -> Result<StoreCredential, Problem> {

@@ -34,12 +34,7 @@ impl Terminal {
 
     /// Writes somewhere else, as to a pipe.
     pub fn to(results: impl Write + Send + 'static, notes: impl Write + Send + 'static) -> Self {
-        Self {
-            results: Box::new(results),
-            notes: Box::new(notes),
-            shows_results: false,
-            shows_notes: false,
-        }
+        Self { results: Box::new(results), notes: Box::new(notes), shows_results: false, shows_notes: false }
     }
 
     /// Whether a person reads the results, not a program.
@@ -80,19 +75,12 @@ impl Terminal {
     /// header.
     pub fn table(&mut self, header: &[&str], rows: Vec<Vec<String>>, is_first: bool) -> io::Result<()> {
         let mut table = comfy_table::Table::new();
-        let rows = rows
-            .into_iter()
-            .map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+        let rows = rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
         if self.shows_results {
-            table
-                .load_style(presets::UTF8_FULL_CONDENSED)
-                .set_header(header.iter().copied())
-                .add_rows(rows);
+            table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header.iter().copied()).add_rows(rows);
             fit(&mut table);
         } else {
-            table
-                .load_style(presets::NOTHING)
-                .set_content_arrangement(ContentArrangement::Disabled);
+            table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
             if is_first {
                 table.set_header(header.iter().copied());
             }
@@ -124,9 +112,7 @@ fn fit(table: &mut comfy_table::Table) {
 
 /// A text on one line that can't move the cursor or change colours: answers of models may hold anything.
 pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect()
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// Ends when somebody presses Ctrl-C.

@@ -44,11 +44,7 @@ pub struct AttemptRecord {
 pub fn encode(attempts: &[AttemptRecord]) -> Result<Bytes, FileError> {
     let rows = || attempts.iter();
     let error = |text: fn(&ItemError) -> &String| -> ArrayRef {
-        Arc::new(
-            rows()
-                .map(|attempt| attempt.error.as_ref().map(text))
-                .collect::<StringArray>(),
-        )
+        Arc::new(rows().map(|attempt| attempt.error.as_ref().map(text)).collect::<StringArray>())
     };
     let usage = |tokens: fn(&Usage) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(rows().map(|a| tokens(&a.usage))))
@@ -56,21 +52,9 @@ pub fn encode(attempts: &[AttemptRecord]) -> Result<Bytes, FileError> {
     let at = TimestampMicrosecondArray::from_iter_values(rows().map(|attempt| attempt.at.timestamp_micros()))
         .with_timezone_utc();
     let batch = RecordBatch::try_from_iter_with_nullable([
-        (
-            "row",
-            Arc::new(UInt32Array::from_iter_values(rows().map(|attempt| attempt.row))) as ArrayRef,
-            false,
-        ),
-        (
-            "attempt",
-            Arc::new(UInt32Array::from_iter_values(rows().map(|attempt| attempt.attempt))),
-            false,
-        ),
-        (
-            "model",
-            Arc::new(StringArray::from_iter_values(rows().map(|attempt| &attempt.model))),
-            false,
-        ),
+        ("row", Arc::new(UInt32Array::from_iter_values(rows().map(|attempt| attempt.row))) as ArrayRef, false),
+        ("attempt", Arc::new(UInt32Array::from_iter_values(rows().map(|attempt| attempt.attempt))), false),
+        ("model", Arc::new(StringArray::from_iter_values(rows().map(|attempt| &attempt.model))), false),
         ("error_code", error(|error| &error.code), true),
         ("error", error(|error| &error.message), true),
         ("input_tokens", usage(|usage| usage.input_tokens), false),
@@ -78,32 +62,16 @@ pub fn encode(attempts: &[AttemptRecord]) -> Result<Bytes, FileError> {
         ("output_tokens", usage(|usage| usage.output_tokens), false),
         (
             "cost_usd_pico",
-            Arc::new(
-                rows()
-                    .map(|attempt| attempt.cost.map(|cost| cost.0))
-                    .collect::<Int64Array>(),
-            ),
+            Arc::new(rows().map(|attempt| attempt.cost.map(|cost| cost.0)).collect::<Int64Array>()),
             true,
         ),
-        (
-            "http_status",
-            Arc::new(rows().map(|attempt| attempt.http_status).collect::<UInt16Array>()),
-            true,
-        ),
+        ("http_status", Arc::new(rows().map(|attempt| attempt.http_status).collect::<UInt16Array>()), true),
         (
             "provider_request_id",
-            Arc::new(
-                rows()
-                    .map(|a| a.provider_request_id.as_deref())
-                    .collect::<StringArray>(),
-            ),
+            Arc::new(rows().map(|a| a.provider_request_id.as_deref()).collect::<StringArray>()),
             true,
         ),
-        (
-            "late",
-            Arc::new(rows().map(|attempt| Some(attempt.late)).collect::<BooleanArray>()),
-            false,
-        ),
+        ("late", Arc::new(rows().map(|attempt| Some(attempt.late)).collect::<BooleanArray>()), false),
         ("at", Arc::new(at), false),
     ])?;
     encode_parquet(&batch, properties().build())
@@ -114,44 +82,25 @@ pub fn decode(bytes: Bytes) -> Result<Vec<AttemptRecord>, FileError> {
     let batch = decode_parquet(bytes)?;
     let damaged = |what| FileError::Damaged { what };
     let text = |name| column(&batch, name)?.as_string_opt::<i32>().ok_or(damaged(name));
-    let count = |name| {
-        column(&batch, name)?
-            .as_primitive_opt::<UInt64Type>()
-            .ok_or(damaged(name))
-    };
-    let number = |name| {
-        column(&batch, name)?
-            .as_primitive_opt::<UInt32Type>()
-            .ok_or(damaged(name))
-    };
+    let count = |name| column(&batch, name)?.as_primitive_opt::<UInt64Type>().ok_or(damaged(name));
+    let number = |name| column(&batch, name)?.as_primitive_opt::<UInt32Type>().ok_or(damaged(name));
     let (rows, numbers) = (number("row")?, number("attempt")?);
     let (models, request_ids) = (text("model")?, text("provider_request_id")?);
     let (codes, messages) = (text("error_code")?, text("error")?);
-    let (input, cached, output) = (
-        count("input_tokens")?,
-        count("cached_input_tokens")?,
-        count("output_tokens")?,
-    );
-    let costs = column(&batch, "cost_usd_pico")?
-        .as_primitive_opt::<Int64Type>()
-        .ok_or(damaged("cost_usd_pico"))?;
-    let statuses = column(&batch, "http_status")?
-        .as_primitive_opt::<UInt16Type>()
-        .ok_or(damaged("http_status"))?;
+    let (input, cached, output) = (count("input_tokens")?, count("cached_input_tokens")?, count("output_tokens")?);
+    let costs = column(&batch, "cost_usd_pico")?.as_primitive_opt::<Int64Type>().ok_or(damaged("cost_usd_pico"))?;
+    let statuses = column(&batch, "http_status")?.as_primitive_opt::<UInt16Type>().ok_or(damaged("http_status"))?;
     let late = column(&batch, "late")?.as_boolean_opt().ok_or(damaged("late"))?;
-    let times = column(&batch, "at")?
-        .as_primitive_opt::<TimestampMicrosecondType>()
-        .ok_or(damaged("at"))?;
+    let times = column(&batch, "at")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or(damaged("at"))?;
 
     let attempt = |row| {
         Ok(AttemptRecord {
             row: rows.value(row),
             attempt: numbers.value(row),
             model: models.value(row).to_owned(),
-            error: codes.is_valid(row).then(|| ItemError {
-                code: codes.value(row).into(),
-                message: messages.value(row).into(),
-            }),
+            error: codes
+                .is_valid(row)
+                .then(|| ItemError { code: codes.value(row).into(), message: messages.value(row).into() }),
             usage: Usage {
                 input_tokens: input.value(row),
                 cached_input_tokens: cached.value(row),

@@ -123,10 +123,7 @@ fn bytes_cell(bytes: &[u8]) -> Cell {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).expect("a nibble is below 16");
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
 }
 
 fn text(text: String) -> Cell {
@@ -181,9 +178,7 @@ fn rfc3339(time: DateTime<Utc>) -> String {
 
 fn display(array: &dyn Array, index: usize) -> String {
     let options = FormatOptions::default();
-    ArrayFormatter::try_new(array, &options)
-        .map(|formatter| formatter.value(index).to_string())
-        .unwrap_or_default()
+    ArrayFormatter::try_new(array, &options).map(|formatter| formatter.value(index).to_string()).unwrap_or_default()
 }
 
 fn list(values: &ArrayRef) -> Cell {

@@ -55,15 +55,9 @@ impl ChunkInput {
     ) -> Result<Self, FileError> {
         let rows = concat_batches(columns, slices)?;
         if rows.num_rows() != meta.len() {
-            return Err(FileError::Damaged {
-                what: "rows and their facts differ in number",
-            });
+            return Err(FileError::Damaged { what: "rows and their facts differ in number" });
         }
-        Ok(Self {
-            rows: Arc::new(rows),
-            first_row,
-            meta,
-        })
+        Ok(Self { rows: Arc::new(rows), first_row, meta })
     }
 
     pub fn len(&self) -> usize {
@@ -87,18 +81,10 @@ pub fn encode(chunk: &ChunkInput) -> Result<Bytes, FileError> {
     let columns: Vec<(&str, ArrayRef)> = vec![
         (
             "row_no",
-            Arc::new(UInt64Array::from_iter_values(
-                (0..chunk.len()).map(|offset| chunk.first_row + offset as u64),
-            )),
+            Arc::new(UInt64Array::from_iter_values((0..chunk.len()).map(|offset| chunk.first_row + offset as u64))),
         ),
-        (
-            "bytes",
-            Arc::new(UInt32Array::from_iter_values(chunk.meta.iter().map(|meta| meta.bytes))),
-        ),
-        (
-            "tokens",
-            Arc::new(UInt32Array::from_iter_values(chunk.meta.iter().map(|meta| meta.tokens))),
-        ),
+        ("bytes", Arc::new(UInt32Array::from_iter_values(chunk.meta.iter().map(|meta| meta.bytes)))),
+        ("tokens", Arc::new(UInt32Array::from_iter_values(chunk.meta.iter().map(|meta| meta.tokens)))),
         ("request_hash", Arc::new(hashes(&chunk.meta)?)),
         ("error_code", error_texts(&chunk.meta, |error| &error.code)),
         ("error", error_texts(&chunk.meta, |error| &error.message)),
@@ -119,38 +105,20 @@ pub fn encode(chunk: &ChunkInput) -> Result<Bytes, FileError> {
 pub fn decode(bytes: Bytes) -> Result<ChunkInput, FileError> {
     let batch = decode_parquet(bytes)?;
     let damaged = |what| FileError::Damaged { what };
-    let numbers = column(&batch, "row_no")?
-        .as_primitive_opt::<UInt64Type>()
-        .ok_or(damaged("row_no"))?;
-    let sizes = column(&batch, "bytes")?
-        .as_primitive_opt::<UInt32Type>()
-        .ok_or(damaged("bytes"))?;
-    let tokens = column(&batch, "tokens")?
-        .as_primitive_opt::<UInt32Type>()
-        .ok_or(damaged("tokens"))?;
-    let hashes = column(&batch, "request_hash")?
-        .as_fixed_size_binary_opt()
-        .ok_or(damaged("request_hash"))?;
-    let codes = column(&batch, "error_code")?
-        .as_string_opt::<i32>()
-        .ok_or(damaged("error_code"))?;
-    let messages = column(&batch, "error")?
-        .as_string_opt::<i32>()
-        .ok_or(damaged("error"))?;
+    let numbers = column(&batch, "row_no")?.as_primitive_opt::<UInt64Type>().ok_or(damaged("row_no"))?;
+    let sizes = column(&batch, "bytes")?.as_primitive_opt::<UInt32Type>().ok_or(damaged("bytes"))?;
+    let tokens = column(&batch, "tokens")?.as_primitive_opt::<UInt32Type>().ok_or(damaged("tokens"))?;
+    let hashes = column(&batch, "request_hash")?.as_fixed_size_binary_opt().ok_or(damaged("request_hash"))?;
+    let codes = column(&batch, "error_code")?.as_string_opt::<i32>().ok_or(damaged("error_code"))?;
+    let messages = column(&batch, "error")?.as_string_opt::<i32>().ok_or(damaged("error"))?;
     let input = column(&batch, "input")?.as_struct_opt().ok_or(damaged("input"))?;
 
     let meta = |row| {
         let request_hash = hashes.value(row).try_into().map_err(|_| damaged("request_hash"))?;
-        let error = codes.is_valid(row).then(|| ItemError {
-            code: codes.value(row).into(),
-            message: messages.value(row).into(),
-        });
-        Ok(RowMeta {
-            bytes: sizes.value(row),
-            tokens: tokens.value(row),
-            request_hash,
-            error,
-        })
+        let error = codes
+            .is_valid(row)
+            .then(|| ItemError { code: codes.value(row).into(), message: messages.value(row).into() });
+        Ok(RowMeta { bytes: sizes.value(row), tokens: tokens.value(row), request_hash, error })
     };
     let schema = Schema::new_with_metadata(input.fields().clone(), batch.schema().metadata().clone());
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

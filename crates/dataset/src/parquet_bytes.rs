@@ -41,10 +41,7 @@ pub(crate) fn decode(bytes: Bytes) -> Result<RecordBatch, FileError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
     let schema = builder.schema().clone();
-    let batches = builder
-        .with_batch_size(rows.max(1))
-        .build()?
-        .collect::<Result<Vec<_>, _>>()?;
+    let batches = builder.with_batch_size(rows.max(1)).build()?.collect::<Result<Vec<_>, _>>()?;
     match <[RecordBatch; 1]>::try_from(batches) {
         Ok([batch]) => Ok(batch),
         Err(batches) => Ok(concat_batches(&schema, &batches)?),

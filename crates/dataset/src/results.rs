@@ -18,11 +18,7 @@ use crate::parquet_bytes::{FileError, decode as decode_parquet, encode as encode
 pub fn encode(outcomes: &[Outcome], first_row: u64) -> Result<Bytes, FileError> {
     let rows = || outcomes.iter();
     let error = |text: fn(&ItemError) -> &String| -> ArrayRef {
-        Arc::new(
-            rows()
-                .map(|outcome| outcome.error.as_ref().map(text))
-                .collect::<StringArray>(),
-        )
+        Arc::new(rows().map(|outcome| outcome.error.as_ref().map(text)).collect::<StringArray>())
     };
     let usage = |tokens: fn(&Usage) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(rows().map(|o| tokens(&o.usage))))
@@ -30,40 +26,18 @@ pub fn encode(outcomes: &[Outcome], first_row: u64) -> Result<Bytes, FileError> 
     let batch = RecordBatch::try_from_iter_with_nullable([
         (
             "row_no",
-            Arc::new(UInt64Array::from_iter_values(
-                first_row..first_row + outcomes.len() as u64,
-            )) as ArrayRef,
+            Arc::new(UInt64Array::from_iter_values(first_row..first_row + outcomes.len() as u64)) as ArrayRef,
             false,
         ),
-        (
-            "status",
-            Arc::new(UInt8Array::from_iter_values(rows().map(|outcome| outcome.status as u8))),
-            false,
-        ),
+        ("status", Arc::new(UInt8Array::from_iter_values(rows().map(|outcome| outcome.status as u8))), false),
         // Answers of a chunk may be more than 2 GiB together.
-        (
-            "response",
-            Arc::new(
-                rows()
-                    .map(|outcome| outcome.response.as_deref())
-                    .collect::<LargeStringArray>(),
-            ),
-            true,
-        ),
+        ("response", Arc::new(rows().map(|outcome| outcome.response.as_deref()).collect::<LargeStringArray>()), true),
         ("error_code", error(|error| &error.code), true),
         ("error", error(|error| &error.message), true),
-        (
-            "model",
-            Arc::new(rows().map(|outcome| outcome.model.as_deref()).collect::<StringArray>()),
-            true,
-        ),
+        ("model", Arc::new(rows().map(|outcome| outcome.model.as_deref()).collect::<StringArray>()), true),
         (
             "finish_reason",
-            Arc::new(
-                rows()
-                    .map(|outcome| outcome.finish_reason.as_deref())
-                    .collect::<StringArray>(),
-            ),
+            Arc::new(rows().map(|outcome| outcome.finish_reason.as_deref()).collect::<StringArray>()),
             true,
         ),
         ("input_tokens", usage(|usage| usage.input_tokens), false),
@@ -71,18 +45,10 @@ pub fn encode(outcomes: &[Outcome], first_row: u64) -> Result<Bytes, FileError> 
         ("output_tokens", usage(|usage| usage.output_tokens), false),
         (
             "cost_usd_pico",
-            Arc::new(
-                rows()
-                    .map(|outcome| outcome.cost.map(|cost| cost.0))
-                    .collect::<Int64Array>(),
-            ),
+            Arc::new(rows().map(|outcome| outcome.cost.map(|cost| cost.0)).collect::<Int64Array>()),
             true,
         ),
-        (
-            "attempts",
-            Arc::new(UInt32Array::from_iter_values(rows().map(|outcome| outcome.attempts))),
-            false,
-        ),
+        ("attempts", Arc::new(UInt32Array::from_iter_values(rows().map(|outcome| outcome.attempts))), false),
     ])?;
     encode_parquet(&batch, properties().build())
 }
@@ -92,39 +58,22 @@ pub fn decode(bytes: Bytes) -> Result<Vec<Outcome>, FileError> {
     let batch = decode_parquet(bytes)?;
     let damaged = |what| FileError::Damaged { what };
     let text = |name| column(&batch, name)?.as_string_opt::<i32>().ok_or(damaged(name));
-    let count = |name| {
-        column(&batch, name)?
-            .as_primitive_opt::<UInt64Type>()
-            .ok_or(damaged(name))
-    };
-    let statuses = column(&batch, "status")?
-        .as_primitive_opt::<UInt8Type>()
-        .ok_or(damaged("status"))?;
-    let responses = column(&batch, "response")?
-        .as_string_opt::<i64>()
-        .ok_or(damaged("response"))?;
+    let count = |name| column(&batch, name)?.as_primitive_opt::<UInt64Type>().ok_or(damaged(name));
+    let statuses = column(&batch, "status")?.as_primitive_opt::<UInt8Type>().ok_or(damaged("status"))?;
+    let responses = column(&batch, "response")?.as_string_opt::<i64>().ok_or(damaged("response"))?;
     let (codes, messages) = (text("error_code")?, text("error")?);
     let (models, finish_reasons) = (text("model")?, text("finish_reason")?);
-    let (input, cached, output) = (
-        count("input_tokens")?,
-        count("cached_input_tokens")?,
-        count("output_tokens")?,
-    );
-    let costs = column(&batch, "cost_usd_pico")?
-        .as_primitive_opt::<Int64Type>()
-        .ok_or(damaged("cost_usd_pico"))?;
-    let attempts = column(&batch, "attempts")?
-        .as_primitive_opt::<UInt32Type>()
-        .ok_or(damaged("attempts"))?;
+    let (input, cached, output) = (count("input_tokens")?, count("cached_input_tokens")?, count("output_tokens")?);
+    let costs = column(&batch, "cost_usd_pico")?.as_primitive_opt::<Int64Type>().ok_or(damaged("cost_usd_pico"))?;
+    let attempts = column(&batch, "attempts")?.as_primitive_opt::<UInt32Type>().ok_or(damaged("attempts"))?;
 
     let outcome = |row| {
         Ok(Outcome {
             status: Status::from_code(statuses.value(row)).ok_or(damaged("status"))?,
             response: responses.is_valid(row).then(|| responses.value(row).to_owned()),
-            error: codes.is_valid(row).then(|| ItemError {
-                code: codes.value(row).into(),
-                message: messages.value(row).into(),
-            }),
+            error: codes
+                .is_valid(row)
+                .then(|| ItemError { code: codes.value(row).into(), message: messages.value(row).into() }),
             model: owned(models, row),
             finish_reason: owned(finish_reasons, row),
             usage: Usage {

@@ -26,10 +26,7 @@ impl BatchRow {
 
 impl Row for BatchRow {
     fn cell(&self, column: usize) -> Cell {
-        self.batch
-            .columns()
-            .get(column)
-            .map_or(Cell::Null, |array| cell(array, self.index))
+        self.batch.columns().get(column).map_or(Cell::Null, |array| cell(array, self.index))
     }
 }
 

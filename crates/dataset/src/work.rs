@@ -28,31 +28,19 @@ pub struct WorkSpace {
 impl WorkSpace {
     /// Makes the directory where the prefix is a local one.
     pub fn open(stores: &Stores, prefix: &StoragePrefix) -> Result<Self, StoreError> {
-        let invalid = || StoreError::InvalidPath {
-            uri: prefix.to_string(),
-        };
+        let invalid = || StoreError::InvalidPath { uri: prefix.to_string() };
         match prefix.scheme() {
             Scheme::File => {
                 let directory = format!("/{}", prefix.key());
                 let store = local_store(FilePath::new(&directory))
                     .map_err(|error| StoreError::new(prefix.to_string(), error))?;
-                Ok(Self {
-                    store: Arc::new(store),
-                    signer: None,
-                    prefix: Path::default(),
-                    uri: prefix.clone(),
-                })
+                Ok(Self { store: Arc::new(store), signer: None, prefix: Path::default(), uri: prefix.clone() })
             }
             Scheme::S3 => {
                 // Any object below the prefix names its store.
                 let location = stores.open(&prefix.object("x").map_err(|_| invalid())?, None)?;
                 let path = Path::parse(prefix.key()).map_err(|_| invalid())?;
-                Ok(Self {
-                    store: location.store,
-                    signer: location.signer,
-                    prefix: path,
-                    uri: prefix.clone(),
-                })
+                Ok(Self { store: location.store, signer: location.signer, prefix: path, uri: prefix.clone() })
             }
         }
     }
@@ -60,20 +48,13 @@ impl WorkSpace {
     pub fn job(&self, tenant: TenantId, job: JobId) -> JobFiles {
         let directory = self.prefix.clone().join(tenant.to_string()).join(job.to_string());
         let uri = format!("{}/{tenant}/{job}", self.uri.to_string().trim_end_matches('/'));
-        JobFiles {
-            store: self.store.clone(),
-            signer: self.signer.clone(),
-            directory,
-            uri,
-        }
+        JobFiles { store: self.store.clone(), signer: self.signer.clone(), directory, uri }
     }
 }
 
 fn local_store(directory: &FilePath) -> object_store::Result<LocalFileSystem> {
-    std::fs::create_dir_all(directory).map_err(|source| object_store::Error::Generic {
-        store: "LocalFileSystem",
-        source: Box::new(source),
-    })?;
+    std::fs::create_dir_all(directory)
+        .map_err(|source| object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(source) })?;
     Ok(LocalFileSystem::new_with_prefix(directory)?.with_fsync(true))
 }
 
@@ -88,12 +69,7 @@ pub enum WorkFile {
     /// Written by [`crate::attempts::encode`].
     ChunkAttempts { chunk: u32, generation: u32, epoch: u64 },
     /// Written by [`crate::output::encode_part`].
-    Part {
-        generation: u32,
-        chunk: u32,
-        epoch: u64,
-        format: Format,
-    },
+    Part { generation: u32, chunk: u32, epoch: u64, format: Format },
 }
 
 /// The path below the job's directory.
@@ -101,22 +77,13 @@ impl fmt::Display for WorkFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ChunkInput { chunk, epoch } => write!(f, "chunks/{chunk}/input-e{epoch}.parquet"),
-            Self::ChunkResults {
-                chunk,
-                generation,
-                epoch,
-            } => write!(f, "chunks/{chunk}/results-g{generation}-e{epoch}.parquet"),
-            Self::ChunkAttempts {
-                chunk,
-                generation,
-                epoch,
-            } => write!(f, "chunks/{chunk}/attempts-g{generation}-e{epoch}.parquet"),
-            Self::Part {
-                generation,
-                chunk,
-                epoch,
-                format,
-            } => {
+            Self::ChunkResults { chunk, generation, epoch } => {
+                write!(f, "chunks/{chunk}/results-g{generation}-e{epoch}.parquet")
+            }
+            Self::ChunkAttempts { chunk, generation, epoch } => {
+                write!(f, "chunks/{chunk}/attempts-g{generation}-e{epoch}.parquet")
+            }
+            Self::Part { generation, chunk, epoch, format } => {
                 write!(f, "parts/{generation}/{chunk}-e{epoch}.{}", format.extension())
             }
         }
@@ -147,23 +114,14 @@ impl JobFiles {
     /// Reads a file by its path, as [`WorkFile`] displays it.
     pub async fn read(&self, path: &str) -> Result<Bytes, StoreError> {
         let result = async { self.store.get(&self.below(path)).await?.bytes().await };
-        result
-            .await
-            .map_err(|error| StoreError::new(format!("{}/{path}", self.uri), error))
+        result.await.map_err(|error| StoreError::new(format!("{}/{path}", self.uri), error))
     }
 
     /// Where the output of a job lies that names no place for it.
     pub fn output(&self, format: Format) -> Location {
         let name = format!("output.{}", format.extension());
-        let uri = format!("{}/{name}", self.uri)
-            .parse()
-            .expect("plain segments below a prefix that was parsed");
-        Location {
-            store: self.store.clone(),
-            signer: self.signer.clone(),
-            path: self.below(&name),
-            uri,
-        }
+        let uri = format!("{}/{name}", self.uri).parse().expect("plain segments below a prefix that was parsed");
+        Location { store: self.store.clone(), signer: self.signer.clone(), path: self.below(&name), uri }
     }
 
     /// It is no error if the file isn't there.

@@ -182,7 +182,8 @@ pub async fn settle(tx: &mut TenantTx, lease: &DispatchLease) -> Result<bool> {
         .await?;
     }
     sqlx::query!("DELETE FROM dispatches WHERE dispatch_id = $1", lease.dispatch_id.0).execute(tx.connection()).await?;
-    crate::seal::after_settling(tx, lease.job_id, &rows.iter().map(|row| to_u32(row.chunk_no)).collect::<Vec<_>>()).await?;
+    crate::seal::after_settling(tx, lease.job_id, &rows.iter().map(|row| to_u32(row.chunk_no)).collect::<Vec<_>>())
+        .await?;
     Ok(true)
 }
 

@@ -118,13 +118,10 @@ pub(crate) async fn fence(tx: &mut TenantTx, lease: &StepLease) -> Result<()> {
 
 /// Removes a finished step.
 pub(crate) async fn finish(tx: &mut TenantTx, lease: &StepLease) -> Result<()> {
-    let deleted = sqlx::query!(
-        "DELETE FROM job_steps WHERE step_id = $1 AND lease_epoch = $2",
-        lease.step_id.0,
-        lease.epoch
-    )
-    .execute(tx.connection())
-    .await?;
+    let deleted =
+        sqlx::query!("DELETE FROM job_steps WHERE step_id = $1 AND lease_epoch = $2", lease.step_id.0, lease.epoch)
+            .execute(tx.connection())
+            .await?;
     if deleted.rows_affected() == 1 { Ok(()) } else { Err(Error::Fenced) }
 }
 

@@ -69,7 +69,9 @@ pub async fn update(tx: &mut TenantTx, change: &Change) -> Result<()> {
 /// Names must be unique over all tenants, which row-level security does not hide from the index.
 fn name_taken(error: sqlx::Error) -> Error {
     match &error {
-        sqlx::Error::Database(database) if database.is_unique_violation() => Error::Exists { what: "a tenant of this name" },
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            Error::Exists { what: "a tenant of this name" }
+        }
         _ => Error::Sql(error),
     }
 }

@@ -46,8 +46,10 @@ impl sealed::Connection for SchedulerTx {
 impl TenantTx {
     pub(crate) async fn begin(pool: &PgPool, tenant_id: TenantId) -> Result<Self> {
         // One message and one round trip. The only thing spliced in is a UUID.
-        let begin =
-            format!("BEGIN; SET LOCAL ROLE gristmill_tenant; SET LOCAL gristmill.tenant = '{}'", tenant_id.0.hyphenated());
+        let begin = format!(
+            "BEGIN; SET LOCAL ROLE gristmill_tenant; SET LOCAL gristmill.tenant = '{}'",
+            tenant_id.0.hyphenated()
+        );
         Ok(Self { tx: pool.begin_with(AssertSqlSafe(begin)).await?, tenant_id })
     }
 

@@ -67,28 +67,16 @@ impl Prompt {
     /// # Errors
     /// All problems at once, in the order of the fields.
     pub fn compile(spec: &PromptSpec, columns: &Columns) -> Result<Self, Vec<PromptError>> {
-        let mut compiler = Compiler {
-            columns,
-            messages: Vec::new(),
-            errors: Vec::new(),
-        };
+        let mut compiler = Compiler { columns, messages: Vec::new(), errors: Vec::new() };
         compiler.spec(spec);
         if !compiler.errors.is_empty() {
             return Err(compiler.errors);
         }
-        let mut used: Vec<usize> = compiler
-            .messages
-            .iter()
-            .flat_map(|(_, parts)| parts)
-            .flat_map(Template::columns)
-            .copied()
-            .collect();
+        let mut used: Vec<usize> =
+            compiler.messages.iter().flat_map(|(_, parts)| parts).flat_map(Template::columns).copied().collect();
         used.sort_unstable();
         used.dedup();
-        Ok(Self {
-            messages: compiler.messages.into(),
-            columns: used.into(),
-        })
+        Ok(Self { messages: compiler.messages.into(), columns: used.into() })
     }
 
     /// The columns that the prompt reads, ascending.
@@ -107,21 +95,17 @@ impl Prompt {
         for (role, parts) in self.messages.iter() {
             let mut text = String::new();
             for part in parts {
-                part.render(row, room - text.len(), &mut text)
-                    .map_err(|error| match error {
-                        RenderError::TooLarge { .. } => RenderError::TooLarge { max_bytes },
-                        other => other,
-                    })?;
+                part.render(row, room - text.len(), &mut text).map_err(|error| match error {
+                    RenderError::TooLarge { .. } => RenderError::TooLarge { max_bytes },
+                    other => other,
+                })?;
             }
             room -= text.len();
             if *role != Role::System || !is_blank(&text) {
                 messages.push(Message { role: *role, text });
             }
         }
-        if messages
-            .iter()
-            .any(|message| message.role == Role::User && !is_blank(&message.text))
-        {
+        if messages.iter().any(|message| message.role == Role::User && !is_blank(&message.text)) {
             Ok(messages)
         } else {
             Err(RenderError::Empty)
@@ -198,9 +182,6 @@ impl Compiler<'_> {
     }
 
     fn report(&mut self, pointer: &str, problem: PromptProblem) {
-        self.errors.push(PromptError {
-            pointer: pointer.to_owned(),
-            problem,
-        });
+        self.errors.push(PromptError { pointer: pointer.to_owned(), problem });
     }
 }

@@ -121,11 +121,7 @@ impl FromStr for StorageUri {
             return Err(invalid("it names no object"));
         }
         check_key(key)?;
-        Ok(Self {
-            scheme,
-            bucket: bucket.into(),
-            key: key.into(),
-        })
+        Ok(Self { scheme, bucket: bucket.into(), key: key.into() })
     }
 }
 
@@ -137,11 +133,7 @@ impl FromStr for StoragePrefix {
         if !key.is_empty() {
             check_key(key.strip_suffix('/').unwrap_or(key))?;
         }
-        Ok(Self {
-            scheme,
-            bucket: bucket.into(),
-            key: key.into(),
-        })
+        Ok(Self { scheme, bucket: bucket.into(), key: key.into() })
     }
 }
 
@@ -252,11 +244,7 @@ mod tests {
 
     #[test]
     fn a_uri_survives_its_text() {
-        for text in [
-            "s3://acme-data/tickets.csv",
-            "s3://acme-data/a b/100%/ü?.csv",
-            "file:///srv/data/x.parquet",
-        ] {
+        for text in ["s3://acme-data/tickets.csv", "s3://acme-data/a b/100%/ü?.csv", "file:///srv/data/x.parquet"] {
             assert_eq!(uri(text).to_string(), text);
         }
         assert_eq!(uri("file:///srv/data/x.csv").key(), "srv/data/x.csv");
@@ -289,47 +277,24 @@ mod tests {
             let error = format!("s3://acme-data/{key}").parse::<StorageUri>().expect_err(key);
             assert_eq!(error.code(), "invalid_object_path", "{key:?}");
         }
-        for text in [
-            "/etc/passwd",
-            "tickets.csv",
-            "",
-            "s3:/acme-data/x",
-            "s3://x",
-            "s3://A-B/x",
-            "file://host/x",
-            "file://x",
-        ] {
-            assert_eq!(
-                text.parse::<StorageUri>().expect_err(text).code(),
-                "invalid_object_path",
-                "{text:?}"
-            );
+        for text in
+            ["/etc/passwd", "tickets.csv", "", "s3:/acme-data/x", "s3://x", "s3://A-B/x", "file://host/x", "file://x"]
+        {
+            assert_eq!(text.parse::<StorageUri>().expect_err(text).code(), "invalid_object_path", "{text:?}");
         }
     }
 
     #[test]
     fn d3_other_schemes_are_not_supported() {
-        for text in [
-            "https://acme.test/x.csv",
-            "gs://acme-data/x.csv",
-            "S3://acme-data/x.csv",
-            "://x",
-        ] {
-            assert_eq!(
-                text.parse::<StorageUri>().expect_err(text).code(),
-                "scheme_not_supported",
-                "{text:?}"
-            );
+        for text in ["https://acme.test/x.csv", "gs://acme-data/x.csv", "S3://acme-data/x.csv", "://x"] {
+            assert_eq!(text.parse::<StorageUri>().expect_err(text).code(), "scheme_not_supported", "{text:?}");
         }
     }
 
     #[test]
     fn d2_a_prefix_ends_at_a_separator() {
         for covering in ["s3://data/tenant-1", "s3://data/tenant-1/", "s3://data/", "s3://data"] {
-            assert!(
-                uri("s3://data/tenant-1/x.csv").is_below(&prefix(covering)),
-                "{covering}"
-            );
+            assert!(uri("s3://data/tenant-1/x.csv").is_below(&prefix(covering)), "{covering}");
         }
         assert!(uri("s3://data/tenant-1").is_below(&prefix("s3://data/tenant-1")));
         assert!(!uri("s3://data/tenant-1").is_below(&prefix("s3://data/tenant-1/")));
@@ -347,10 +312,7 @@ mod tests {
 
     #[test]
     fn an_object_below_a_prefix() {
-        assert_eq!(
-            prefix("s3://data/out/").object("a/b.csv"),
-            Ok(uri("s3://data/out/a/b.csv"))
-        );
+        assert_eq!(prefix("s3://data/out/").object("a/b.csv"), Ok(uri("s3://data/out/a/b.csv")));
         assert_eq!(prefix("file:///srv").object("b.csv"), Ok(uri("file:///srv/b.csv")));
         assert!(prefix("s3://data/out").object("../b.csv").is_err());
     }

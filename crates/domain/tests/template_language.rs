@@ -26,14 +26,7 @@ fn table() -> Table {
                 object([("role", text("bot")), ("text", text("yo"))]),
             ]),
         ),
-        (
-            "meta",
-            object([
-                ("a", Cell::Int(1)),
-                ("b", object([("c", text("deep"))])),
-                ("n", Cell::Null),
-            ]),
-        ),
+        ("meta", object([("a", Cell::Int(1)), ("b", object([("c", text("deep"))])), ("n", Cell::Null)])),
         ("loop", text("a column")),
         ("row", text("the row column")),
     ])
@@ -71,58 +64,32 @@ fn numbers_and_booleans_read_as_in_json() {
 
 #[test]
 fn lists_and_objects_printed_whole_are_json() {
-    renders(
-        "{{ tags }} {{ meta }}",
-        r#"["b","a",null,"b"] {"a":1,"b":{"c":"deep"},"n":null}"#,
-    );
+    renders("{{ tags }} {{ meta }}", r#"["b","a",null,"b"] {"a":1,"b":{"c":"deep"},"n":null}"#);
     renders(
         "{{ messages[0] }} {{ tags|tojson }} {{ nothing|tojson }}",
         r#"{"role":"user","text":"hi \"you\""} ["b","a",null,"b"] null"#,
     );
     renders("{{ meta.b|tojson(indent=2) }}", "{\n  \"c\": \"deep\"\n}");
     let small = Table::new([("a", Cell::Int(1)), ("b", text("x"))]);
+    assert_eq!(small.render("{{ row }} {{ row|tojson }}").as_deref(), Ok(r#"{"a":1,"b":"x"} {"a":1,"b":"x"}"#));
     assert_eq!(
-        small.render("{{ row }} {{ row|tojson }}").as_deref(),
-        Ok(r#"{"a":1,"b":"x"} {"a":1,"b":"x"}"#)
-    );
-    assert_eq!(
-        small
-            .render("{% for name, cell in row|items %}{{ name }}={{ cell }};{% endfor %}")
-            .as_deref(),
+        small.render("{% for name, cell in row|items %}{{ name }}={{ cell }};{% endfor %}").as_deref(),
         Ok("a=1;b=x;")
     );
 }
 
 #[test]
 fn absent_fields_are_empty_however_deep() {
-    renders(
-        "[{{ meta.x }}][{{ meta.x.y.z }}][{{ body.x }}][{{ meta['x'] }}][{{ tags[99] }}]",
-        "[][][][][]",
-    );
-    renders(
-        "{{ meta.b.c }} {{ meta.n|default('none') }} {{ meta.x is none }}",
-        "deep none true",
-    );
+    renders("[{{ meta.x }}][{{ meta.x.y.z }}][{{ body.x }}][{{ meta['x'] }}][{{ tags[99] }}]", "[][][][][]");
+    renders("{{ meta.b.c }} {{ meta.n|default('none') }} {{ meta.x is none }}", "deep none true");
 }
 
 #[test]
 fn loops_know_their_place_and_bind_names() {
-    renders(
-        "{% for t in tags %}{{ loop.index }}{{ t }}{% if not loop.last %},{% endif %}{% endfor %}",
-        "1b,2a,3,4b",
-    );
-    renders(
-        "{% for m in messages %}{{ m.role }}: {{ m['text'] }}\n{% endfor %}",
-        "user: hi \"you\"\nbot: yo\n",
-    );
-    renders(
-        "{% for m in messages if m.role == 'bot' %}{{ m.text }}{% else %}none{% endfor %}",
-        "yo",
-    );
-    renders(
-        "{% for body in tags %}{{ body }}{% endfor %} {{ body }}",
-        "bab Hello world",
-    );
+    renders("{% for t in tags %}{{ loop.index }}{{ t }}{% if not loop.last %},{% endif %}{% endfor %}", "1b,2a,3,4b");
+    renders("{% for m in messages %}{{ m.role }}: {{ m['text'] }}\n{% endfor %}", "user: hi \"you\"\nbot: yo\n");
+    renders("{% for m in messages if m.role == 'bot' %}{{ m.text }}{% else %}none{% endfor %}", "yo");
+    renders("{% for body in tags %}{{ body }}{% endfor %} {{ body }}", "bab Hello world");
     renders(
         "{% for m in messages %}{% for t in tags %}{% if t == m.role %}!{% endif %}{{ loop.index0 }}{% endfor %};{% endfor %}",
         "0123;0123;",
@@ -131,10 +98,7 @@ fn loops_know_their_place_and_bind_names() {
         "{% for t in tags %}{% if t == 'a' %}{% continue %}{% endif %}{% if loop.index > 3 %}{% break %}{% endif %}{{ t }}{% endfor %}",
         "b",
     );
-    renders(
-        "{% for t in tags %}{{ tags[loop.index0] }}{% endfor %}{% for c in 'ab' %}{{ c }}.{% endfor %}",
-        "baba.b.",
-    );
+    renders("{% for t in tags %}{{ tags[loop.index0] }}{% endfor %}{% for c in 'ab' %}{{ c }}.{% endfor %}", "baba.b.");
     renders(
         "{% for k, v in meta|items %}{{ k }}={{ v }};{% endfor %}{% for k in meta %}{{ k }}{% endfor %}",
         r#"a=1;b={"c":"deep"};n=;abn"#,
@@ -143,10 +107,7 @@ fn loops_know_their_place_and_bind_names() {
 
 #[test]
 fn conditions_compare_and_test() {
-    renders(
-        "{% if year > 1990 and 'world' in body %}yes{% elif good %}no{% else %}never{% endif %}",
-        "yes",
-    );
+    renders("{% if year > 1990 and 'world' in body %}yes{% elif good %}no{% else %}never{% endif %}", "yes");
     renders("{{ 'a' if year == 1994 else 'b' }}{{ 'c' if not good }}", "a");
     renders(
         "{{ 1990 < year <= 1994 }} {{ 'x' not in body }} {{ year in [1993, 1994] }} {{ 'a' in tags }}",
@@ -185,10 +146,7 @@ fn slices_cut_text_and_lists() {
         "{{ body[:5] }}|{{ body[-5:] }}|{{ body[0] }}|{{ tags[1:3] }}|{{ body[::2] }}",
         r#"Hello|world|H|["a",null]|Hlowrd"#,
     );
-    renders(
-        "{% for m in messages %}{{ m.text[:2] }}{% endfor %}{{ (body or empty)[:3] }}",
-        "hiyoHel",
-    );
+    renders("{% for m in messages %}{{ m.text[:2] }}{% endfor %}{{ (body or empty)[:3] }}", "hiyoHel");
 }
 
 #[test]
@@ -213,22 +171,13 @@ fn filters_change_text() {
 
 #[test]
 fn filters_change_lists() {
-    renders(
-        "{{ tags|join(', ') }} {{ tags|join }} {{ nothing|join('x') }}",
-        "b, a, , b bab ",
-    );
+    renders("{{ tags|join(', ') }} {{ tags|join }} {{ nothing|join('x') }}", "b, a, , b bab ");
     renders(
         "{{ tags|unique }} {{ tags|sort }} {{ [3, 1, 20]|sort(reverse=true) }} {{ tags|reverse }}",
         r#"["b","a",null] [null,"a","b","b"] [20,3,1] ["b",null,"a","b"]"#,
     );
-    renders(
-        "{{ messages|sort(attribute='role')|first|tojson }}",
-        r#"{"role":"bot","text":"yo"}"#,
-    );
-    renders(
-        "{{ tags|first }}{{ tags|last }}{{ 'ab'|list }}{{ nothing|first }}",
-        r#"bb["a","b"]"#,
-    );
+    renders("{{ messages|sort(attribute='role')|first|tojson }}", r#"{"role":"bot","text":"yo"}"#);
+    renders("{{ tags|first }}{{ tags|last }}{{ 'ab'|list }}{{ nothing|first }}", r#"bb["a","b"]"#);
     renders(
         "{{ body|split }} {{ 'a,b,c'|split(',', 2) }} {{ 'a\nb\n'|lines }}",
         r#"["Hello","world"] ["a","b,c"] ["a","b"]"#,
@@ -245,10 +194,7 @@ fn default_fills_null_and_on_request_what_is_false() {
 
 #[test]
 fn comments_raw_blocks_and_whitespace_control() {
-    renders(
-        "a{# {{ nobody }} #}b {% raw %}{{ body }}{% endraw %} {{- year -}}  \n c",
-        "ab {{ body }}1994c",
-    );
+    renders("a{# {{ nobody }} #}b {% raw %}{{ body }}{% endraw %} {{- year -}}  \n c", "ab {{ body }}1994c");
     renders("kept to the last newline\n", "kept to the last newline\n");
     renders("", "");
 }
@@ -283,11 +229,7 @@ fn a_failed_rendering_leaves_the_output_as_it_was() {
     let table = table();
     for source in ["12345{{ body }}", "12345{{ body|upper }}"] {
         let mut out = "before ".to_owned();
-        let error = table
-            .compile(source)
-            .expect(source)
-            .render(&table.row, 10, &mut out)
-            .expect_err("too large");
+        let error = table.compile(source).expect(source).render(&table.row, 10, &mut out).expect_err("too large");
         assert_eq!((out.as_str(), error.code()), ("before ", "prompt_too_large"));
     }
 }

@@ -92,7 +92,12 @@ async fn check_object(output: &Location, recorded: &serde_json::Value, report: &
 }
 
 /// The database says the same as the output: totals, and the state of each row.
-async fn check_database(context: &Context, tenant_id: TenantId, job: &StoredJob, report: &mut Report) -> Result<(), CheckError> {
+async fn check_database(
+    context: &Context,
+    tenant_id: TenantId,
+    job: &StoredJob,
+    report: &mut Report,
+) -> Result<(), CheckError> {
     let counts = &job.counts;
     for (name, counted, found) in [
         ("rows", job.total_rows.unwrap_or_default(), report.rows()),

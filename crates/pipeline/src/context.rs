@@ -66,7 +66,8 @@ impl Context {
 
     /// The place a URI names, with the credential of the grant that covers it now: a grant that was taken back is missed here.
     pub(crate) async fn open(&self, tenant_id: TenantId, uri: &str, write: bool) -> Result<Location, StepError> {
-        let not_allowed = |detail: String| StepError::FailJob { code: "storage_location_not_allowed".to_owned(), detail };
+        let not_allowed =
+            |detail: String| StepError::FailJob { code: "storage_location_not_allowed".to_owned(), detail };
         let uri: StorageUri = uri.parse().map_err(|error| not_allowed(format!("{uri}: {error}")))?;
         let mut tx = self.db.tenant(tenant_id).await?;
         let grant = db::storage_grants::covering(&mut tx, &uri, write).await?;

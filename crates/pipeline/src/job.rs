@@ -31,7 +31,12 @@ pub(crate) struct Jobs {
 const KEPT: usize = 256;
 
 impl Jobs {
-    pub(crate) async fn get(&self, context: &Context, tenant_id: TenantId, job_id: JobId) -> Result<Arc<Job>, StepError> {
+    pub(crate) async fn get(
+        &self,
+        context: &Context,
+        tenant_id: TenantId,
+        job_id: JobId,
+    ) -> Result<Arc<Job>, StepError> {
         if let Some(job) = self.lock().get(&job_id) {
             return Ok(job.clone());
         }
@@ -52,14 +57,17 @@ impl Jobs {
 }
 
 /// The job, and how it stands.
-pub(crate) async fn load(context: &Context, tenant_id: TenantId, job_id: JobId) -> Result<(Job, (State, i32)), StepError> {
+pub(crate) async fn load(
+    context: &Context,
+    tenant_id: TenantId,
+    job_id: JobId,
+) -> Result<(Job, (State, i32)), StepError> {
     let mut tx = context.db.tenant(tenant_id).await?;
     let work = db::jobs::work(&mut tx, job_id).await?.ok_or(StepError::Lost)?;
     tx.commit().await?;
     let broken = |detail: String| StepError::FailJob { code: "internal_error".to_owned(), detail };
     let source: Source = serde_json::from_value(work.input).map_err(|error| broken(error.to_string()))?;
-    let prompt = Prompt::compile(&work.spec.prompt, &Columns::new(source.schema.column_names())).map_err(|errors| {
-        broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    })?;
+    let prompt = Prompt::compile(&work.spec.prompt, &Columns::new(source.schema.column_names()))
+        .map_err(|errors| broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     Ok((Job { tenant_id, job_id, spec: work.spec, source, prompt }, (work.state, work.generation)))
 }

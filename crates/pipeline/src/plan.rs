@@ -41,7 +41,8 @@ pub(crate) async fn plan(context: &Context, lease: &StepLease, job: Arc<Job>) ->
     let location = context.open(lease.tenant_id, &job.spec.input.uri, false).await?;
     let schema = Arc::new(job.source.schema.clone());
     let mut batches = dataset::input::read(location, job.source.pinned.clone(), schema, cursor.input);
-    let mut planner = Planner { context, lease, job: &job, cursor, slices: Vec::new(), meta: Vec::new(), fill: Fill::default() };
+    let mut planner =
+        Planner { context, lease, job: &job, cursor, slices: Vec::new(), meta: Vec::new(), fill: Fill::default() };
     while let Some(batch) = batches.next().await {
         planner.add(batch?).await?;
     }

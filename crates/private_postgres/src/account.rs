@@ -31,10 +31,7 @@ impl Account {
     pub(crate) fn for_server() -> Result<Self, Error> {
         let caller = Uid::effective();
         let user = if caller.is_root() {
-            UNPRIVILEGED
-                .iter()
-                .find_map(|name| User::from_name(name).ok().flatten())
-                .ok_or(Error::NoAccount)?
+            UNPRIVILEGED.iter().find_map(|name| User::from_name(name).ok().flatten()).ok_or(Error::NoAccount)?
         } else {
             return Ok(Self {
                 name: format!("with uid {caller}"),
@@ -44,13 +41,7 @@ impl Account {
                 setpriv: setpriv(),
             });
         };
-        Ok(Self {
-            name: user.name,
-            uid: user.uid,
-            gid: user.gid,
-            is_other: true,
-            setpriv: setpriv(),
-        })
+        Ok(Self { name: user.name, uid: user.uid, gid: user.gid, is_other: true, setpriv: setpriv() })
     }
 
     /// A command that runs `program` as this account, with a clean environment, in a process group of its own so that a
@@ -60,12 +51,7 @@ impl Account {
             Some(setpriv) => self.through_setpriv(setpriv, program),
             None => self.directly(program),
         };
-        command
-            .env_clear()
-            .env("LC_ALL", "C")
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::null());
+        command.env_clear().env("LC_ALL", "C").current_dir("/").process_group(0).stdin(Stdio::null());
         command
     }
 
@@ -73,9 +59,7 @@ impl Account {
         let mut command = Command::new(setpriv);
         command.args(["--pdeathsig", "INT"]);
         if self.is_other {
-            command
-                .args([format!("--reuid={}", self.uid), format!("--regid={}", self.gid)])
-                .arg("--clear-groups");
+            command.args([format!("--reuid={}", self.uid), format!("--regid={}", self.gid)]).arg("--clear-groups");
         }
         command.arg("--").arg(program);
         command
@@ -96,10 +80,7 @@ impl Account {
             Err(_) => fs::create_dir(directory).map_err(Error::file("create directory", directory))?,
             // In a shared temporary directory anybody could have put something of this name.
             Ok(there) if !there.is_dir() || ![self.uid, Uid::effective()].contains(&there.uid().into()) => {
-                return Err(Error::ForeignDirectory {
-                    directory: directory.to_owned(),
-                    owner: there.uid(),
-                });
+                return Err(Error::ForeignDirectory { directory: directory.to_owned(), owner: there.uid() });
             }
             Ok(_) => {}
         }
@@ -122,11 +103,7 @@ impl Account {
         for closed in above {
             if !self.enters(closed)? {
                 let (directory, closed) = (directory.to_owned(), closed.to_owned());
-                return Err(Error::Unreachable {
-                    directory,
-                    user: self.name.clone(),
-                    closed,
-                });
+                return Err(Error::Unreachable { directory, user: self.name.clone(), closed });
             }
         }
         Ok(())

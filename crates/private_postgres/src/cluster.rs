@@ -15,18 +15,11 @@ pub(crate) fn ensure(layout: &Layout, binaries: &Binaries, account: &Account, du
     if !layout.data.exists() {
         return create(layout, binaries, account, durable);
     }
-    let found = fs::read_to_string(&version)
-        .map_err(Error::file("read", &version))?
-        .trim()
-        .to_owned();
+    let found = fs::read_to_string(&version).map_err(Error::file("read", &version))?.trim().to_owned();
     if found == binaries.major.to_string() {
         return Ok(());
     }
-    Err(Error::VersionMismatch {
-        directory: layout.data.clone(),
-        found,
-        major: binaries.major,
-    })
+    Err(Error::VersionMismatch { directory: layout.data.clone(), found, major: binaries.major })
 }
 
 /// Makes the cluster beside its place and renames it when complete, so that a kill leaves nothing half made behind.

@@ -15,10 +15,6 @@ pub fn download() -> Result<Binaries, Error> {
     let wanted = VersionReq::parse(&MAJOR.to_string()).expect("a number is a version requirement");
     let (_, archive) = blocking::get_archive(theseus::URL, &wanted)?;
     // Extraction goes through a temporary directory and a rename, so a kill leaves nothing half done there.
-    blocking::extract(
-        theseus::URL,
-        &archive,
-        &layout::download_directory()?.join(MAJOR.to_string()),
-    )?;
+    blocking::extract(theseus::URL, &archive, &layout::download_directory()?.join(MAJOR.to_string()))?;
     locate::locate()
 }

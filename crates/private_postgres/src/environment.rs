@@ -7,9 +7,7 @@ use std::path::PathBuf;
 /// The directories of `PATH`, less those that depend on where the caller stands.
 pub(crate) fn search_path() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .filter(|directory| directory.is_absolute())
-        .collect()
+    env::split_paths(&path).filter(|directory| directory.is_absolute()).collect()
 }
 
 /// The user's data directory by the XDG base directory specification.

@@ -162,9 +162,5 @@ impl Error {
 }
 
 fn passed_over(too_old: &[String]) -> String {
-    if too_old.is_empty() {
-        String::new()
-    } else {
-        format!(" (too old: {})", too_old.join(", "))
-    }
+    if too_old.is_empty() { String::new() } else { format!(" (too old: {})", too_old.join(", ")) }
 }

@@ -77,10 +77,7 @@ impl Layout {
 /// Makes `root` where it is missing; refuses one that is another's or holds other things.
 fn claim_directory(root: &Path, account: &Account) -> Result<(), Error> {
     if root.exists() {
-        let empty = fs::read_dir(root)
-            .map_err(Error::file("read directory", root))?
-            .next()
-            .is_none();
+        let empty = fs::read_dir(root).map_err(Error::file("read directory", root))?.next().is_none();
         if !empty && !root.join(OWNER_LOCK).is_file() {
             return Err(Error::NotEmpty(root.to_owned()));
         }
@@ -94,10 +91,7 @@ pub(crate) fn make_private(root: &Path, account: &Account) -> Result<(), Error> 
     fs::create_dir_all(root).map_err(Error::file("create directory", root))?;
     let owner = fs::metadata(root).map_err(Error::file("read", root))?.uid();
     if owner != Uid::effective().as_raw() {
-        return Err(Error::ForeignDirectory {
-            directory: root.to_owned(),
-            owner,
-        });
+        return Err(Error::ForeignDirectory { directory: root.to_owned(), owner });
     }
     let mode = if account.is_other { 0o711 } else { 0o700 };
     fs::set_permissions(root, fs::Permissions::from_mode(mode)).map_err(Error::file("set permissions of", root))
@@ -116,14 +110,10 @@ fn socket_directory(root: &Path) -> Result<PathBuf, Error> {
     let mut hasher = DefaultHasher::new();
     root.hash(&mut hasher);
     let short = format!("gristmill-pg-{:016x}", hasher.finish());
-    [
-        root.join("socket"),
-        std::env::temp_dir().join(&short),
-        Path::new("/tmp").join(&short),
-    ]
-    .into_iter()
-    .find(|directory| socket_path(directory).as_os_str().as_bytes().len() <= LONGEST_SOCKET_PATH)
-    .ok_or_else(|| Error::SocketPathTooLong(root.to_owned()))
+    [root.join("socket"), std::env::temp_dir().join(&short), Path::new("/tmp").join(&short)]
+        .into_iter()
+        .find(|directory| socket_path(directory).as_os_str().as_bytes().len() <= LONGEST_SOCKET_PATH)
+        .ok_or_else(|| Error::SocketPathTooLong(root.to_owned()))
 }
 
 fn socket_path(directory: &Path) -> PathBuf {

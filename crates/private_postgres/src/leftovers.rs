@@ -29,10 +29,7 @@ pub(crate) fn clear(layout: &Layout) -> Result<(), Error> {
     }
     // A process id in these files may by now be that of a stranger, which the server would take for its predecessor.
     remove_file(&layout.data.join("postmaster.pid"))?;
-    for entry in fs::read_dir(&layout.socket)
-        .map_err(Error::file("read directory", &layout.socket))?
-        .flatten()
-    {
+    for entry in fs::read_dir(&layout.socket).map_err(Error::file("read directory", &layout.socket))?.flatten() {
         remove_file(&entry.path())?;
     }
     Ok(())
@@ -49,10 +46,7 @@ pub(crate) fn kill_all(layout: &Layout) -> Result<(), Error> {
         left.is_empty().then_some(())
     });
     match (gone, left.first()) {
-        (None, Some(pid)) => Err(Error::StillRunning {
-            directory: layout.root.clone(),
-            pid: pid.as_raw(),
-        }),
+        (None, Some(pid)) => Err(Error::StillRunning { directory: layout.root.clone(), pid: pid.as_raw() }),
         _ => Ok(()),
     }
 }
@@ -60,13 +54,7 @@ pub(crate) fn kill_all(layout: &Layout) -> Result<(), Error> {
 /// The process id in the cluster's lock file.
 fn recorded(data: &Path) -> Option<Pid> {
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    text.lines()
-        .next()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Pid::from_raw)
-        .filter(|pid| pid.as_raw() > 1)
+    text.lines().next()?.trim().parse().ok().map(Pid::from_raw).filter(|pid| pid.as_raw() > 1)
 }
 
 /// The cluster's processes, the server itself first where it lives. All work in the data directory.
@@ -98,9 +86,7 @@ fn processes(data: &Path) -> Vec<Pid> {
 
 #[cfg(not(target_os = "linux"))]
 fn serves(pid: Pid, _data: &Path) -> bool {
-    let name = std::process::Command::new("ps")
-        .args(["-o", "comm=", "-p", &pid.to_string()])
-        .output();
+    let name = std::process::Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output();
     name.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("postgres"))
 }
 

@@ -62,16 +62,8 @@ fn candidates() -> impl Iterator<Item = PathBuf> {
         let output = Command::new("pg_config").arg("--bindir").output().ok()?;
         Some(text(&output.stdout).into())
     };
-    let packaged = || {
-        VERSIONED
-            .iter()
-            .flat_map(|(parent, prefix)| versions(Path::new(parent), prefix))
-    };
-    let downloaded = || {
-        layout::download_directory()
-            .map(|parent| versions(&parent, ""))
-            .unwrap_or_default()
-    };
+    let packaged = || VERSIONED.iter().flat_map(|(parent, prefix)| versions(Path::new(parent), prefix));
+    let downloaded = || layout::download_directory().map(|parent| versions(&parent, "")).unwrap_or_default();
     // The later sources are asked only when the earlier ones had nothing.
     environment::search_path()
         .into_iter()
@@ -104,18 +96,13 @@ fn installation(directory: &Path) -> Option<Binaries> {
         return None;
     }
     let output = Command::new(&postgres).arg("--version").output().ok()?;
-    Some(Binaries {
-        directory,
-        major: major(&text(&output.stdout))?,
-    })
+    Some(Binaries { directory, major: major(&text(&output.stdout))? })
 }
 
 /// The major version in a text as `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn major(version: &str) -> Option<u32> {
     let number = version.split_once("(PostgreSQL) ")?.1;
-    let digits = number
-        .find(|letter: char| !letter.is_ascii_digit())
-        .unwrap_or(number.len());
+    let digits = number.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(number.len());
     number[..digits].parse().ok()
 }
 

@@ -62,21 +62,12 @@ fn main() -> ExitCode {
 }
 
 fn run(dir: PathBuf, command: &[String]) -> Result<ExitCode, Error> {
-    let mut server = PrivatePostgres::start(Options {
-        durable: false,
-        ..Options::new(dir)
-    })?;
+    let mut server = PrivatePostgres::start(Options { durable: false, ..Options::new(dir) })?;
     // The parser requires at least one word.
     let (program, arguments) = command.split_first().expect("a command has at least one word");
-    let status = Command::new(program)
-        .args(arguments)
-        .env("DATABASE_URL", server.url("postgres"))
-        .status();
+    let status = Command::new(program).args(arguments).env("DATABASE_URL", server.url("postgres")).status();
     server.stop()?;
-    let status = status.map_err(|source| Error::Program {
-        program: program.into(),
-        source,
-    })?;
+    let status = status.map_err(|source| Error::Program { program: program.into(), source })?;
     // A command that a signal ended has no code.
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok(ExitCode::from(code))

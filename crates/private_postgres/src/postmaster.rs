@@ -45,10 +45,7 @@ impl Postmaster {
         })?;
         let pid = spawned.recv().map_err(io::Error::other)??;
         let pid = i32::try_from(pid).map_err(io::Error::other)?;
-        Ok(Self {
-            pid: Pid::from_raw(pid),
-            exit,
-        })
+        Ok(Self { pid: Pid::from_raw(pid), exit })
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -61,10 +58,7 @@ impl Postmaster {
 
     /// Waits for the end of the process; whether it came within `limit`.
     pub(crate) fn exits_within(&self, limit: Duration) -> bool {
-        let waited = self
-            .exit
-            .changed
-            .wait_timeout_while(self.exit.lock(), limit, |status| status.is_none());
+        let waited = self.exit.changed.wait_timeout_while(self.exit.lock(), limit, |status| status.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
     }
 

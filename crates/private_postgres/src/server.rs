@@ -44,12 +44,7 @@ pub struct Options {
 impl Options {
     /// A durable server in `data_dir` with up to 200 connections.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            data_dir: data_dir.into(),
-            durable: true,
-            max_connections: 200,
-            binaries: None,
-        }
+        Self { data_dir: data_dir.into(), durable: true, max_connections: 200, binaries: None }
     }
 }
 
@@ -82,13 +77,7 @@ impl PrivatePostgres {
         leftovers::clear(&layout)?;
         cluster::ensure(&layout, &binaries, &account, options.durable)?;
         let postmaster = spawn(&options, &binaries, &account, &layout)?;
-        Ok(Self {
-            options,
-            binaries,
-            account,
-            layout,
-            postmaster,
-        })
+        Ok(Self { options, binaries, account, layout, postmaster })
     }
 
     /// The URL of a database, as sqlx and libpq understand it. The user is the superuser; the database `postgres` exists.
@@ -177,11 +166,7 @@ fn spawn(options: &Options, binaries: &Binaries, account: &Account, layout: &Lay
             "did not become ready in time"
         }
     };
-    Err(Error::Start {
-        what,
-        log: layout.log.clone(),
-        tail: tail(&layout.log),
-    })
+    Err(Error::Start { what, log: layout.log.clone(), tail: tail(&layout.log) })
 }
 
 /// Given on the command line, so that a change here reaches clusters that exist already.
@@ -208,11 +193,7 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
 }
 
 fn open_log(path: &Path) -> Result<File, Error> {
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(Error::file("open", path))?;
+    let file = File::options().create(true).append(true).open(path).map_err(Error::file("open", path))?;
     if file.metadata().is_ok_and(|metadata| metadata.len() > LONGEST_LOG_BYTES) {
         file.set_len(0).map_err(Error::file("shorten", path))?;
     }

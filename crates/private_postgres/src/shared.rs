@@ -35,18 +35,13 @@ const KEEPER: &str = "private-postgres";
 /// When there is no server to be had, with the reason and what to do.
 pub fn url() -> String {
     static MEMBER: OnceLock<Member> = OnceLock::new();
-    let member = MEMBER.get_or_init(|| {
-        Place::of_this_user()
-            .and_then(Place::join)
-            .unwrap_or_else(|error| fail(&error))
-    });
+    let member =
+        MEMBER.get_or_init(|| Place::of_this_user().and_then(Place::join).unwrap_or_else(|error| fail(&error)));
     member.url().unwrap_or_else(|error| fail(&error))
 }
 
 fn fail(error: &Error) -> ! {
-    let source = std::error::Error::source(error)
-        .map(|source| format!(": {source}"))
-        .unwrap_or_default();
+    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     panic!("no shared PostgreSQL for tests: {error}{source}")
 }
 
@@ -70,11 +65,7 @@ impl Place {
     pub fn of_this_user() -> Result<Self, Error> {
         let major = locate::locate()?.major;
         let name = format!("gristmill-test-pg{major}-{}", Uid::effective());
-        Ok(Self {
-            directory: std::env::temp_dir().join(name),
-            keeper: keeper_program()?,
-            linger: LINGER,
-        })
+        Ok(Self { directory: std::env::temp_dir().join(name), keeper: keeper_program()?, linger: LINGER })
     }
 
     /// Declares this process a user. The server may have to be started yet: [`Member::url`] does so.
@@ -84,33 +75,21 @@ impl Place {
     pub fn join(self) -> Result<Member, Error> {
         // A link could lead anywhere, and in a shared temporary directory anybody could have made it.
         if self.directory.is_symlink() {
-            return Err(Error::ForeignDirectory {
-                owner: u32::MAX,
-                directory: self.directory,
-            });
+            return Err(Error::ForeignDirectory { owner: u32::MAX, directory: self.directory });
         }
         layout::make_private(&self.directory, &Account::for_server()?)?;
         let files = Files::below(&self.directory);
         let users = open(&files.users)?;
         // Waits while a keeper that found itself alone stops its server.
         users.lock_shared().map_err(Error::file("lock", &files.users))?;
-        Ok(Member {
-            place: self,
-            files,
-            _users: users,
-        })
+        Ok(Member { place: self, files, _users: users })
     }
 }
 
 /// The keeper's program: beside the running one, or above it, as for a test in `target/debug/deps`.
 fn keeper_program() -> Result<PathBuf, Error> {
     let running = std::env::current_exe().map_err(Error::file("find", Path::new("the running program")))?;
-    let found = running
-        .ancestors()
-        .skip(1)
-        .take(3)
-        .map(|directory| directory.join(KEEPER))
-        .find(|path| path.is_file());
+    let found = running.ancestors().skip(1).take(3).map(|directory| directory.join(KEEPER)).find(|path| path.is_file());
     found.ok_or(Error::NoKeeper(running))
 }
 
@@ -232,19 +211,11 @@ impl Files {
     }
 
     fn keeper_error(&self, what: &'static str) -> Error {
-        Error::Keeper {
-            what,
-            log: self.log.clone(),
-            tail: crate::server::tail(&self.log),
-        }
+        Error::Keeper { what, log: self.log.clone(), tail: crate::server::tail(&self.log) }
     }
 }
 
 /// Opens a lock file, making it where it is missing.
 fn open(path: &Path) -> Result<File, Error> {
-    File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(Error::file("open", path))
+    File::options().create(true).append(true).open(path).map_err(Error::file("open", path))
 }

@@ -46,7 +46,11 @@ pub trait Driver: Send + Sync {
     fn prepare(&self, params: &Params) -> Bytes;
 
     /// One call, for one item.
-    fn chat<'a>(&'a self, prepared: &'a Bytes, messages: &'a [Message]) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+    fn chat<'a>(
+        &'a self,
+        prepared: &'a Bytes,
+        messages: &'a [Message],
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
 }
 
 /// Where a model is called.
@@ -62,8 +66,12 @@ pub struct Endpoint {
 /// The driver of a model.
 pub fn connect(kind: provider::Driver, http: HttpClient, endpoint: Endpoint) -> Arc<dyn Driver> {
     match kind {
-        provider::Driver::Openai => Arc::new(openai_driver(http, endpoint, crate::openai::MaxTokens::MaxCompletionTokens)),
-        provider::Driver::OpenaiCompatible => Arc::new(openai_driver(http, endpoint, crate::openai::MaxTokens::MaxTokens)),
+        provider::Driver::Openai => {
+            Arc::new(openai_driver(http, endpoint, crate::openai::MaxTokens::MaxCompletionTokens))
+        }
+        provider::Driver::OpenaiCompatible => {
+            Arc::new(openai_driver(http, endpoint, crate::openai::MaxTokens::MaxTokens))
+        }
     }
 }
 

@@ -42,10 +42,7 @@ impl Arrival {
     }
 
     pub fn waiting(&self) -> Waiting<'_> {
-        Waiting {
-            arrival: self,
-            over: false,
-        }
+        Waiting { arrival: self, over: false }
     }
 }
 
@@ -57,11 +54,7 @@ impl Drop for Arrival {
 
 impl<'a> Identity<'a> {
     pub fn new(sandbox: &'a Sandbox, body: &'a [u8]) -> Self {
-        Self {
-            sandbox,
-            body,
-            known: OnceCell::new(),
-        }
+        Self { sandbox, body, known: OnceCell::new() }
     }
 
     pub fn digest(&self) -> Digest {
@@ -94,10 +87,7 @@ impl Drop for Waiting<'_> {
         }
         let sandbox = &self.arrival.sandbox;
         sandbox.counters().abandon();
-        let line = Abandoned {
-            abandoned: self.arrival.seq,
-            at_ms: sandbox.clock.now().unix_ms,
-        };
+        let line = Abandoned { abandoned: self.arrival.seq, at_ms: sandbox.clock.now().unix_ms };
         if let Some(Err(error)) = sandbox.log.as_ref().map(|log| log.append(&line)) {
             tracing::error!(%error, "sandbox cannot write its oracle log");
         }

@@ -21,18 +21,12 @@ pub(crate) struct Moment {
 impl Clock {
     pub fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            started: Instant::now(),
-            started_unix_ms: whole_ms(since_epoch),
-        }
+        Self { started: Instant::now(), started_unix_ms: whole_ms(since_epoch) }
     }
 
     pub fn now(&self) -> Moment {
         let instant = Instant::now();
-        Moment {
-            instant,
-            unix_ms: self.started_unix_ms + whole_ms(instant - self.started),
-        }
+        Moment { instant, unix_ms: self.started_unix_ms + whole_ms(instant - self.started) }
     }
 }
 

@@ -80,9 +80,7 @@ impl Default for Config {
             latency_ms: 0,
             latency_jitter_ms: 0,
             answer_bytes: None,
-            models: ["echo", "echo-2"]
-                .map(|name| (name.to_owned(), Model::default()))
-                .into(),
+            models: ["echo", "echo-2"].map(|name| (name.to_owned(), Model::default())).into(),
             api_keys: Vec::new(),
             rate_limit_headers: true,
             log: None,
@@ -118,9 +116,7 @@ impl Config {
     /// [`Error::Config`] names the first field that makes no sense.
     pub fn validate(&self) -> Result<(), Error> {
         for (index, fault) in self.faults.iter().enumerate() {
-            fault
-                .validate()
-                .map_err(|reason| Error::Config(format!("faults[{index}]: {reason}")))?;
+            fault.validate().map_err(|reason| Error::Config(format!("faults[{index}]: {reason}")))?;
         }
         Ok(())
     }
@@ -169,11 +165,7 @@ mod tests {
     fn patch_changes_only_what_it_names() {
         let patch = r#"{"latency_ms": 5, "models": {"echo-2": null, "new": {"requests_per_minute": 3}}}"#;
         let patch: Patch = serde_json::from_str(patch).expect("valid patch");
-        let config = Config {
-            answer_bytes: Some(9),
-            ..Config::default()
-        }
-        .patched(patch);
+        let config = Config { answer_bytes: Some(9), ..Config::default() }.patched(patch);
         assert_eq!((config.latency_ms, config.answer_bytes), (5, Some(9)));
         assert_eq!(config.models.keys().collect::<Vec<_>>(), ["echo", "new"]);
     }
@@ -187,10 +179,7 @@ mod tests {
             r#"[{"fault": "html", "every_nth": 0}]"#,
         ] {
             let faults = serde_json::from_str(faults).expect("parses");
-            let config = Config {
-                faults,
-                ..Config::default()
-            };
+            let config = Config { faults, ..Config::default() };
             assert!(config.validate().is_err());
         }
     }

@@ -66,9 +66,7 @@ impl Digest {
 
 impl Deliveries {
     pub fn new() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-        }
+        Self { shards: std::array::from_fn(|_| Mutex::default()) }
     }
 
     /// Counts one delivery of this body and says how manieth it is, from 1.

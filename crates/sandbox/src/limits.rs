@@ -83,10 +83,7 @@ impl Limiter {
             bucket.tokens += tokens;
         }
         bucket.running += 1;
-        let permit = Permit {
-            limiter: Arc::clone(self),
-            bucket: bucket_name,
-        };
+        let permit = Permit { limiter: Arc::clone(self), bucket: bucket_name };
         Ok((permit, bucket.levels(model, now)))
     }
 
@@ -130,11 +127,7 @@ impl Bucket {
         if let Some(limit) = model.tokens_per_minute.filter(|&limit| wanted > limit) {
             let used = self.tokens;
             let detail = format!("tokens per min (TPM): Limit {limit}, Used {used}, Requested {tokens}");
-            return Some((
-                Limit::Tokens,
-                detail,
-                self.wait(now, |_, freed| wanted - freed <= limit),
-            ));
+            return Some((Limit::Tokens, detail, self.wait(now, |_, freed| wanted - freed <= limit)));
         }
         let limit = model.max_concurrency.filter(|&limit| self.running >= limit)?;
         let detail = format!("concurrent requests: Limit {limit}");
@@ -154,15 +147,9 @@ impl Bucket {
     fn levels(&self, model: &Model, now: Instant) -> Levels {
         let newest = self.arrivals.back();
         let reset = newest.map_or(Duration::ZERO, |(at, _)| WINDOW.saturating_sub(now - *at));
-        let level = |limit: u64, used: u64| Level {
-            limit,
-            remaining: limit.saturating_sub(used),
-            reset,
-        };
+        let level = |limit: u64, used: u64| Level { limit, remaining: limit.saturating_sub(used), reset };
         Levels {
-            requests: model
-                .requests_per_minute
-                .map(|limit| level(limit, self.arrivals.len() as u64)),
+            requests: model.requests_per_minute.map(|limit| level(limit, self.arrivals.len() as u64)),
             tokens: model.tokens_per_minute.map(|limit| level(limit, self.tokens)),
         }
     }
@@ -194,9 +181,7 @@ impl From<Refused> for Reply {
             return reply;
         };
         let ms = ceil_ms(wait);
-        reply
-            .with_header("retry-after-ms", &ms.to_string())
-            .with_header("retry-after", &ms.div_ceil(1000).to_string())
+        reply.with_header("retry-after-ms", &ms.to_string()).with_header("retry-after", &ms.div_ceil(1000).to_string())
     }
 }
 
@@ -219,11 +204,7 @@ fn go_duration(duration: Duration) -> String {
         "." => String::new(),
         digits => digits.to_owned(),
     };
-    if minutes == 0 {
-        format!("{seconds}{fraction}s")
-    } else {
-        format!("{minutes}m{seconds}{fraction}s")
-    }
+    if minutes == 0 { format!("{seconds}{fraction}s") } else { format!("{minutes}m{seconds}{fraction}s") }
 }
 
 #[cfg(test)]
@@ -246,19 +227,12 @@ mod tests {
     #[test]
     fn requests_fit_again_when_the_oldest_is_a_minute_old() {
         let (limiter, model, start) = (Arc::new(Limiter::default()), model(Some(2), None, None), Instant::now());
-        let admit = |seconds| {
-            limiter
-                .admit(("m", &model), "k", 9, at(start, seconds))
-                .map(|(_, levels)| levels)
-        };
+        let admit = |seconds| limiter.admit(("m", &model), "k", 9, at(start, seconds)).map(|(_, levels)| levels);
         assert_eq!(admit(0).expect("first").requests.map(|level| level.remaining), Some(1));
         admit(10).expect("second");
         let refused = admit(20).expect_err("third");
         assert_eq!(refused.retry_after, Some(Duration::from_secs(40)));
-        assert_eq!(
-            refused.levels.requests.map(|level| level.reset),
-            Some(Duration::from_secs(50))
-        );
+        assert_eq!(refused.levels.requests.map(|level| level.reset), Some(Duration::from_secs(50)));
         admit(59).expect_err("still within the minute");
         admit(60).expect("the first has gone");
         admit(61).expect_err("the second has not");
@@ -266,11 +240,7 @@ mod tests {
 
     #[test]
     fn tokens_are_counted_by_key_and_model() {
-        let (limiter, model, start) = (
-            Arc::new(Limiter::default()),
-            model(None, Some(100), None),
-            Instant::now(),
-        );
+        let (limiter, model, start) = (Arc::new(Limiter::default()), model(None, Some(100), None), Instant::now());
         let admit = |name, key, tokens, seconds| {
             limiter
                 .admit((name, &model), key, tokens, at(start, seconds))

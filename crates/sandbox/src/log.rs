@@ -110,12 +110,7 @@ pub struct Totals {
 pub fn read_log(path: impl AsRef<Path>) -> Result<LogReader, Error> {
     let path = path.as_ref().to_owned();
     let file = File::open(&path).map_err(log_error(&path, "open"))?;
-    Ok(LogReader {
-        lines: BufReader::with_capacity(256 * 1024, file),
-        buffer: Vec::new(),
-        line: 0,
-        path,
-    })
+    Ok(LogReader { lines: BufReader::with_capacity(256 * 1024, file), buffer: Vec::new(), line: 0, path })
 }
 
 /// The lines of a log; made by [`read_log`].
@@ -144,11 +139,7 @@ impl Iterator for LogReader {
                 break;
             }
         }
-        Some(parse(&self.buffer).map_err(|source| Error::LogLine {
-            path: self.path.clone(),
-            line: self.line,
-            source,
-        }))
+        Some(parse(&self.buffer).map_err(|source| Error::LogLine { path: self.path.clone(), line: self.line, source }))
     }
 }
 
@@ -205,16 +196,11 @@ pub(crate) struct Log {
 impl Log {
     /// Opens the log for appending, after ending a line left half written.
     pub fn open(path: &Path, unix_ms: u64) -> Result<Self, Error> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .read(true)
-            .open(path)
-            .map_err(log_error(path, "open"))?;
+        let mut file =
+            OpenOptions::new().create(true).append(true).read(true).open(path).map_err(log_error(path, "open"))?;
         end_torn_line(&mut file).map_err(log_error(path, "repair"))?;
         let log = Self { file };
-        log.append(&Started { started: unix_ms })
-            .map_err(log_error(path, "repair"))?;
+        log.append(&Started { started: unix_ms }).map_err(log_error(path, "repair"))?;
         Ok(log)
     }
 
@@ -246,11 +232,7 @@ fn end_torn_line(file: &mut File) -> io::Result<()> {
 
 fn log_error(path: &Path, action: &'static str) -> impl Fn(io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::Log {
-        path: path.clone(),
-        action,
-        source,
-    }
+    move |source| Error::Log { path: path.clone(), action, source }
 }
 
 #[cfg(test)]
@@ -286,10 +268,7 @@ mod tests {
         log.append(&Abandoned { abandoned: 1, at_ms: 6 }).expect("writes");
         (&log.file).write_all(br#"{"seq":3"#).expect("writes half");
 
-        let entries: Vec<_> = read_log(&path)
-            .expect("opens")
-            .map(|entry| entry.expect("valid"))
-            .collect();
+        let entries: Vec<_> = read_log(&path).expect("opens").map(|entry| entry.expect("valid")).collect();
         assert_eq!(
             entries,
             [
@@ -302,14 +281,7 @@ mod tests {
         );
         let totals = Totals::of(&path).expect("readable");
         assert_eq!((totals.requests, totals.answered, totals.abandoned), (2, 1, 1));
-        assert_eq!(
-            (
-                totals.billed,
-                totals.billed_prompt_tokens,
-                totals.billed_completion_tokens
-            ),
-            (2, 6, 8)
-        );
+        assert_eq!((totals.billed, totals.billed_prompt_tokens, totals.billed_completion_tokens), (2, 6, 8));
     }
 
     #[test]

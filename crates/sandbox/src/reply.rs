@@ -183,7 +183,5 @@ fn padded(head: Vec<u8>, filler: u64, tail: Vec<u8>) -> impl Stream<Item = io::R
         let piece = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
         (piece > 0).then(|| (Ok(Bytes::from_static(&FILLER[..piece])), left - piece as u64))
     });
-    stream::once(async { Ok(Bytes::from(head)) })
-        .chain(pieces)
-        .chain(stream::once(async { Ok(Bytes::from(tail)) }))
+    stream::once(async { Ok(Bytes::from(head)) }).chain(pieces).chain(stream::once(async { Ok(Bytes::from(tail)) }))
 }

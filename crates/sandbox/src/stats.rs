@@ -46,11 +46,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub fn new() -> Self {
-        Self {
-            stats: Stats::default(),
-            arrivals: [0; SECONDS],
-            second: 0,
-        }
+        Self { stats: Stats::default(), arrivals: [0; SECONDS], second: 0 }
     }
 
     /// A request arrived; gives the number now at work.
@@ -91,10 +87,7 @@ impl Counters {
         self.advance(unix_ms / 1000);
         let oldest = slot(self.second) + 1;
         let arrivals = self.arrivals[oldest..].iter().chain(&self.arrivals[..oldest]);
-        Stats {
-            arrivals_per_second: arrivals.copied().collect(),
-            ..self.stats.clone()
-        }
+        Stats { arrivals_per_second: arrivals.copied().collect(), ..self.stats.clone() }
     }
 
     /// Begins anew; what is at work stays so.

@@ -26,10 +26,7 @@ pub(super) fn check(text: &str, allow_private: bool) -> Result<String, (&'static
         None => true,
     };
     if blocked && !allow_private {
-        return Err((
-            "blocked_address",
-            "private, local and reserved addresses are not allowed here",
-        ));
+        return Err(("blocked_address", "private, local and reserved addresses are not allowed here"));
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -120,16 +117,9 @@ mod tests {
             "api.acme.test",
             "",
         ] {
-            assert_eq!(
-                check(bad, false).map_err(|(code, _)| code),
-                Err("invalid_value"),
-                "{bad}"
-            );
+            assert_eq!(check(bad, false).map_err(|(code, _)| code), Err("invalid_value"), "{bad}");
         }
-        assert_eq!(
-            check("https://api.acme.test/v1/", false).as_deref(),
-            Ok("https://api.acme.test/v1")
-        );
+        assert_eq!(check("https://api.acme.test/v1/", false).as_deref(), Ok("https://api.acme.test/v1"));
         assert!(check("http://127.0.0.1:8080/v1", true).is_ok());
     }
 }

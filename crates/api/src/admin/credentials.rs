@@ -79,11 +79,7 @@ fn read(body: Value) -> Result<SecretString, Problem> {
             None => {}
         }
         if secret.len() > LONGEST_SECRET {
-            fields.report(
-                "secret",
-                "out_of_range",
-                format!("it is longer than {LONGEST_SECRET} bytes"),
-            );
+            fields.report("secret", "out_of_range", format!("it is longer than {LONGEST_SECRET} bytes"));
         }
         fields.finish();
     }
@@ -104,10 +100,7 @@ mod tests {
     #[test]
     fn a_secret_is_a_text_or_an_object_of_texts() {
         assert_eq!(read(json!({"secret": "sk-1"})).expect("sound").expose_secret(), "sk-1");
-        assert_eq!(
-            read(json!({"secret": {"a": "b"}})).expect("sound").expose_secret(),
-            r#"{"a":"b"}"#
-        );
+        assert_eq!(read(json!({"secret": {"a": "b"}})).expect("sound").expose_secret(), r#"{"a":"b"}"#);
         for bad in [
             json!({}),
             json!({"secret": ""}),

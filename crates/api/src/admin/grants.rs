@@ -96,9 +96,7 @@ pub(crate) async fn list(
     let mut tx = super::tenant(&app, tenant_id).await?;
     let grants = storage_grants::list(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(GrantList {
-        data: grants.into_iter().map(GrantView::from).collect(),
-    }))
+    Ok(Json(GrantList { data: grants.into_iter().map(GrantView::from).collect() }))
 }
 
 /// Take a grant back. Jobs that still need it fail.
@@ -141,11 +139,7 @@ fn read(body: Value) -> Result<Grant, Problem> {
         }
         let access = fields.choice(
             "access",
-            &[
-                ("read", Some((true, false))),
-                ("write", Some((false, true))),
-                ("read_write", Some((true, true))),
-            ],
+            &[("read", Some((true, false))), ("write", Some((false, true))), ("read_write", Some((true, true)))],
         );
         (grant.read, grant.write) = access.unwrap_or_default();
         grant.credential = fields.label("credential", 100);

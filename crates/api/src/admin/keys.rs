@@ -134,9 +134,7 @@ pub(crate) async fn list(
     let mut tx = super::tenant(&app, tenant_id).await?;
     let keys = api_keys::list(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(KeyList {
-        data: keys.into_iter().map(KeyView::from).collect(),
-    }))
+    Ok(Json(KeyList { data: keys.into_iter().map(KeyView::from).collect() }))
 }
 
 /// Revoke a key.
@@ -188,17 +186,10 @@ fn scopes(fields: &mut Fields<'_>) -> Vec<String> {
     let Some(values) = fields.list("scopes", SCOPES.len()) else {
         return SCOPES.map(str::to_owned).into();
     };
-    let scopes: Vec<_> = values
-        .iter()
-        .filter_map(|value| SCOPES.into_iter().find(|scope| value == scope))
-        .map(str::to_owned)
-        .collect();
+    let scopes: Vec<_> =
+        values.iter().filter_map(|value| SCOPES.into_iter().find(|scope| value == scope)).map(str::to_owned).collect();
     if scopes.is_empty() || scopes.len() < values.len() {
-        fields.report(
-            "scopes",
-            "invalid_value",
-            format!("list one or both of: {}", SCOPES.join(", ")),
-        );
+        fields.report("scopes", "invalid_value", format!("list one or both of: {}", SCOPES.join(", ")));
     }
     scopes
 }
@@ -215,16 +206,8 @@ mod tests {
 
     #[test]
     fn a_key_may_both_read_and_write_unless_told() {
-        assert_eq!(
-            read(json!({"name": "a"}), now()).expect("sound").scopes,
-            ["jobs:read", "jobs:write"]
-        );
-        assert_eq!(
-            read(json!({"name": "a", "scopes": ["jobs:read"]}), now())
-                .expect("sound")
-                .scopes,
-            ["jobs:read"]
-        );
+        assert_eq!(read(json!({"name": "a"}), now()).expect("sound").scopes, ["jobs:read", "jobs:write"]);
+        assert_eq!(read(json!({"name": "a", "scopes": ["jobs:read"]}), now()).expect("sound").scopes, ["jobs:read"]);
     }
 
     #[test]

@@ -29,9 +29,7 @@ async fn tenant(app: &App, tenant_id: TenantId) -> Result<TenantTx, Problem> {
 fn is_name(name: &str) -> bool {
     const LONGEST: usize = 100;
     (1..=LONGEST).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {
@@ -39,10 +37,6 @@ fn check_name(name: &str) -> Result<(), Problem> {
         Ok(())
     } else {
         let detail = "a name in a path has 1 to 100 letters, digits, `-`, `_` and `.`";
-        Err(Problem::new(
-            axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid_name",
-            detail,
-        ))
+        Err(Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", detail))
     }
 }

@@ -66,14 +66,10 @@ pub(crate) async fn put(
     Ids((provider, model)): Ids<(String, String)>,
     body: JsonBody,
 ) -> Result<Json<StoredModelView>, Problem> {
-    let name: ModelName = format!("{provider}/{model}")
-        .parse()
-        .map_err(|_| Problem::not_found())?;
+    let name: ModelName = format!("{provider}/{model}").parse().map_err(|_| Problem::not_found())?;
     let record = read(body.value)?;
     let mut tx = app.db.scheduler().await?;
-    let version = db::providers::put_model(&mut tx, &name, &record)
-        .await?
-        .ok_or_else(Problem::not_found)?;
+    let version = db::providers::put_model(&mut tx, &name, &record).await?.ok_or_else(Problem::not_found)?;
     tx.commit().await?;
     Ok(Json(StoredModelView {
         id: name.to_string(),
@@ -137,22 +133,14 @@ mod tests {
             "prices": {"input_per_mtok_usd": "0.25", "cached_input_per_mtok_usd": "0.025", "output_per_mtok_usd": "2.00"},
             "realtime": {}, "batch": {}});
         let record = read(body).expect("sound");
-        assert_eq!(
-            record
-                .prices
-                .map(|prices| prices.output_per_mtok_usd.to_string())
-                .as_deref(),
-            Some("2.00")
-        );
+        assert_eq!(record.prices.map(|prices| prices.output_per_mtok_usd.to_string()).as_deref(), Some("2.00"));
     }
 
     #[test]
     fn what_has_no_effect_yet_is_refused() {
-        for (field, value) in [
-            ("prices", json!([])),
-            ("batch", json!({"discount": "0.5"})),
-            ("tasks", json!(["embedding"])),
-        ] {
+        for (field, value) in
+            [("prices", json!([])), ("batch", json!({"discount": "0.5"})), ("tasks", json!(["embedding"]))]
+        {
             let problem = read(json!({"upstream_model": "x", field: value})).expect_err(field);
             assert!(format!("{problem:?}").contains("not_yet_supported"), "{problem:?}");
         }

@@ -135,12 +135,7 @@ fn read(body: Value, allow_private: bool) -> Result<ProviderRecord, Problem> {
         let realtime = realtime(&mut fields);
         fields.later(&["batch"]);
         fields.finish();
-        Some(ProviderRecord {
-            driver: driver?,
-            base_url: base_url?,
-            credential,
-            realtime,
-        })
+        Some(ProviderRecord { driver: driver?, base_url: base_url?, credential, realtime })
     });
     problems.check()?;
     record.ok_or_else(Problem::defect)
@@ -165,11 +160,8 @@ mod tests {
 
     #[test]
     fn drivers_to_come_are_named_as_such() {
-        let problem = read(
-            json!({"driver": "anthropic", "base_url": "https://api.anthropic.com"}),
-            false,
-        )
-        .expect_err("driver");
+        let problem =
+            read(json!({"driver": "anthropic", "base_url": "https://api.anthropic.com"}), false).expect_err("driver");
         assert!(format!("{problem:?}").contains("not_yet_supported"));
     }
 }

@@ -87,11 +87,7 @@ pub(super) fn prices(body: &mut Fields<'_>) -> Option<Prices> {
     let cached = price(&mut fields, "cached_input_per_mtok_usd");
     let output = price(&mut fields, "output_per_mtok_usd");
     fields.finish();
-    Some(Prices {
-        input_per_mtok_usd: input?,
-        cached_input_per_mtok_usd: cached,
-        output_per_mtok_usd: output?,
-    })
+    Some(Prices { input_per_mtok_usd: input?, cached_input_per_mtok_usd: cached, output_per_mtok_usd: output? })
 }
 
 fn price(fields: &mut Fields<'_>, name: &str) -> Option<Money> {

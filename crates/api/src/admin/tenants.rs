@@ -132,9 +132,7 @@ pub(crate) async fn list(_: Admin, _: NoQuery, State(app): State<App>) -> Result
     let mut tx = app.db.scheduler().await?;
     let tenants = db::tenants::list(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(TenantList {
-        data: tenants.into_iter().map(TenantView::from).collect(),
-    }))
+    Ok(Json(TenantList { data: tenants.into_iter().map(TenantView::from).collect() }))
 }
 
 const HEAVIEST: i32 = 1_000;
@@ -159,11 +157,7 @@ fn read(body: Value, exists: bool) -> Result<Change, Problem> {
         change.name = fields.label("name", 200);
         change.weight = fields.integer("weight", 1..=HEAVIEST);
         if change.weight.is_some_and(|weight| weight != 1) {
-            fields.report(
-                "weight",
-                "not_yet_supported",
-                "weights other than 1 are not supported yet",
-            );
+            fields.report("weight", "not_yet_supported", "weights other than 1 are not supported yet");
         }
         if let Some(mut quotas) = fields.object("quotas") {
             quotas.later(&QUOTAS);
@@ -189,13 +183,7 @@ mod tests {
         for weight in [json!(0), json!(-1), json!(1_000_000), json!("1"), json!(2)] {
             assert!(read(json!({"name": "a", "weight": weight}), false).is_err(), "{weight}");
         }
-        assert!(
-            read(
-                json!({"name": "a", "weight": 1, "quotas": {"max_running_jobs": null}}),
-                false
-            )
-            .is_ok()
-        );
+        assert!(read(json!({"name": "a", "weight": 1, "quotas": {"max_running_jobs": null}}), false).is_ok());
     }
 
     #[test]
@@ -211,11 +199,6 @@ mod tests {
     fn a_new_tenant_needs_a_name_and_is_active() {
         assert!(read(json!({}), false).is_err());
         assert!(read(json!({"name": "a", "status": "suspended"}), false).is_err());
-        assert_eq!(
-            read(json!({"status": "suspended"}), true)
-                .ok()
-                .and_then(|change| change.suspended),
-            Some(true)
-        );
+        assert_eq!(read(json!({"status": "suspended"}), true).ok().and_then(|change| change.suspended), Some(true));
     }
 }

@@ -23,17 +23,9 @@ impl<'p> Fields<'p> {
 
     pub(crate) fn of(value: Value, pointer: String, problems: &'p mut Problems) -> Option<Self> {
         match value {
-            Value::Object(object) => Some(Self {
-                object,
-                pointer,
-                problems,
-            }),
+            Value::Object(object) => Some(Self { object, pointer, problems }),
             other => {
-                problems.report(
-                    pointer,
-                    "invalid_type",
-                    format!("expected an object, not {}", kind(&other)),
-                );
+                problems.report(pointer, "invalid_type", format!("expected an object, not {}", kind(&other)));
                 None
             }
         }
@@ -100,16 +92,10 @@ impl<'p> Fields<'p> {
         if !(value.is_i64() || value.is_u64()) {
             return self.wrong_type(name, "an integer", &value);
         }
-        let integer = value
-            .as_i64()
-            .and_then(|integer| T::try_from(integer).ok())
-            .filter(|integer| range.contains(integer));
+        let integer =
+            value.as_i64().and_then(|integer| T::try_from(integer).ok()).filter(|integer| range.contains(integer));
         if integer.is_none() {
-            self.report(
-                name,
-                "out_of_range",
-                format!("{value} is not between {} and {}", range.start(), range.end()),
-            );
+            self.report(name, "out_of_range", format!("{value} is not between {} and {}", range.start(), range.end()));
         }
         integer
     }
@@ -122,11 +108,7 @@ impl<'p> Fields<'p> {
         if range.contains(&number) {
             return Some(number);
         }
-        self.report(
-            name,
-            "out_of_range",
-            format!("{value} is not between {} and {}", range.start(), range.end()),
-        );
+        self.report(name, "out_of_range", format!("{value} is not between {} and {}", range.start(), range.end()));
         None
     }
 
@@ -135,11 +117,7 @@ impl<'p> Fields<'p> {
         let text = self.text(name)?;
         let time = DateTime::parse_from_rfc3339(&text).ok();
         if time.is_none() {
-            self.report(
-                name,
-                "invalid_value",
-                "write a time as in RFC 3339, such as 2026-11-22T06:00:00Z",
-            );
+            self.report(name, "invalid_value", "write a time as in RFC 3339, such as 2026-11-22T06:00:00Z");
         }
         time.map(|time| time.to_utc())
     }
@@ -151,11 +129,8 @@ impl<'p> Fields<'p> {
             Some((_, Some(value))) => return Some(*value),
             Some((choice, None)) => self.report(name, "not_yet_supported", format!("`{choice}` is not supported yet")),
             None => {
-                let known: Vec<_> = choices
-                    .iter()
-                    .filter(|(_, value)| value.is_some())
-                    .map(|(choice, _)| *choice)
-                    .collect();
+                let known: Vec<_> =
+                    choices.iter().filter(|(_, value)| value.is_some()).map(|(choice, _)| *choice).collect();
                 self.report(name, "invalid_value", format!("expected one of: {}", known.join(", ")));
             }
         }
@@ -172,11 +147,7 @@ impl<'p> Fields<'p> {
         match self.take(name)? {
             Value::Array(values) if values.len() <= longest => Some(values),
             Value::Array(values) => {
-                self.report(
-                    name,
-                    "out_of_range",
-                    format!("{} entries; at most {longest} are taken", values.len()),
-                );
+                self.report(name, "out_of_range", format!("{} entries; at most {longest} are taken", values.len()));
                 None
             }
             other => self.wrong_type(name, "a list", &other),
@@ -213,11 +184,7 @@ impl<'p> Fields<'p> {
     }
 
     fn wrong_type<T>(&mut self, name: &str, expected: &str, found: &Value) -> Option<T> {
-        self.report(
-            name,
-            "invalid_type",
-            format!("expected {expected}, not {}", kind(found)),
-        );
+        self.report(name, "invalid_type", format!("expected {expected}, not {}", kind(found)));
         None
     }
 }

@@ -13,25 +13,19 @@ use crate::problem::Problem;
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     match serde_json::from_slice::<Strict>(bytes) {
         Ok(Strict(value)) => Ok(value),
-        Err(error) if is_surrogate(&error) => Err(Problem::field(
-            "",
-            "invalid_string",
-            format!("a string has half of a surrogate pair: {error}"),
-        )),
-        Err(error) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_json",
-            format!("the body is not valid JSON: {error}"),
-        )),
+        Err(error) if is_surrogate(&error) => {
+            Err(Problem::field("", "invalid_string", format!("a string has half of a surrogate pair: {error}")))
+        }
+        Err(error) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body is not valid JSON: {error}")))
+        }
     }
 }
 
 /// The parser has no other sign of it than these words.
 fn is_surrogate(error: &serde_json::Error) -> bool {
     let message = error.to_string();
-    ["lone leading surrogate", "unexpected end of hex escape"]
-        .iter()
-        .any(|words| message.starts_with(words))
+    ["lone leading surrogate", "unexpected end of hex escape"].iter().any(|words| message.starts_with(words))
 }
 
 struct Strict(Value);
@@ -91,9 +85,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut fields = Map::new();
         while let Some((name, Strict(value))) = object.next_entry::<String, Strict>()? {
             if fields.contains_key(&name) {
-                return Err(de::Error::custom(format!(
-                    "the name {name:?} stands twice in an object"
-                )));
+                return Err(de::Error::custom(format!("the name {name:?} stands twice in an object")));
             }
             fields.insert(name, value);
         }
@@ -134,10 +126,7 @@ mod tests {
         for text in [r#"["\ud800"]"#, r#"["\udc00"]"#, r#"["\ud800\u0041"]"#] {
             assert!(error(text).contains("invalid_string"), "{}", error(text));
         }
-        assert_eq!(
-            parse(r#"["\ud83d\ude00"]"#.as_bytes()).expect("a pair"),
-            serde_json::json!(["😀"])
-        );
+        assert_eq!(parse(r#"["\ud83d\ude00"]"#.as_bytes()).expect("a pair"), serde_json::json!(["😀"]));
     }
 
     #[test]

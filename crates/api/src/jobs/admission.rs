@@ -32,16 +32,10 @@ pub(super) async fn grants(tx: &mut TenantTx, request: &Request) -> Result<Grant
 
 async fn check_model(tx: &mut TenantTx, request: &Request) -> Result<(), Problem> {
     let Some(capability) = db::providers::capability(tx, &request.model).await? else {
-        let detail = format!(
-            "there is no model `{}`; `GET /v1/models` lists those there are",
-            request.model
-        );
+        let detail = format!("there is no model `{}`; `GET /v1/models` lists those there are", request.model);
         return Err(Problem::field("/model", "model_not_found", detail));
     };
-    match (
-        request.spec.params.max_output_tokens,
-        capability.model.max_output_tokens,
-    ) {
+    match (request.spec.params.max_output_tokens, capability.model.max_output_tokens) {
         (Some(wanted), Some(most)) if wanted > most => {
             let detail = format!("`{}` writes at most {most} tokens", request.model);
             Err(Problem::field("/params/max_output_tokens", "out_of_range", detail))
@@ -55,19 +49,12 @@ pub(super) async fn inspect(app: &App, request: &Request, granted: &Granted) -> 
     let location = storage::open(app, &request.input, &granted.input, "/input/uri").await?;
     let pinned = dataset::input::pin(&location).await.map_err(Problem::of_input)?;
     let options = request.spec.input.format.into();
-    let schema = dataset::input::inspect(&location, &pinned, options)
-        .await
-        .map_err(Problem::of_input)?;
+    let schema = dataset::input::inspect(&location, &pinned, options).await.map_err(Problem::of_input)?;
     check_columns(request, &schema)?;
     if let (Some(uri), Some(grant)) = (&request.output, &granted.output) {
         let location = storage::open(app, uri, grant, "/output/uri").await?;
         let replace = request.spec.output.if_exists == IfExists::Replace;
-        if !replace
-            && location
-                .exists()
-                .await
-                .map_err(|error| Problem::of_store(error, "/output/uri"))?
-        {
+        if !replace && location.exists().await.map_err(|error| Problem::of_store(error, "/output/uri"))? {
             let detail = format!(
                 "`{uri}` exists already: choose another output, or allow it to be replaced with `output.if_exists`"
             );

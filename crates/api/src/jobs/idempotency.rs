@@ -22,11 +22,7 @@ const LONGEST: usize = 255;
 fn parse(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let key = value
-        .to_str()
-        .ok()
-        .filter(|_| values.next().is_none())
-        .and_then(unquoted);
+    let key = value.to_str().ok().filter(|_| values.next().is_none()).and_then(unquoted);
     let key =
         key.filter(|key| (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
     key.map(Some).ok_or_else(|| {
@@ -73,15 +69,8 @@ mod tests {
         assert_eq!(key(&["abc"]), key(&["\"abc\""]));
         assert_eq!(key(&[r#""a\"b\\""#]), Ok(Some(r#"a"b\"#.into())));
         let long = "x".repeat(300);
-        for bad in [
-            vec![""],
-            vec!["\"\""],
-            vec![long.as_str()],
-            vec!["ü"],
-            vec!["\"abc"],
-            vec!["a", "b"],
-            vec!["a\tb"],
-        ] {
+        for bad in [vec![""], vec!["\"\""], vec![long.as_str()], vec!["ü"], vec!["\"abc"], vec!["a", "b"], vec!["a\tb"]]
+        {
             assert_eq!(key(&bad), Err("invalid"), "{bad:?}");
         }
     }

@@ -53,35 +53,19 @@ pub(crate) async fn item(
     Ids((job_id, row)): Ids<(JobId, u64)>,
     _: NoQuery,
 ) -> Result<Json<ItemWithAttempts>, Problem> {
-    let wanted = Wanted {
-        job_id,
-        from_row: row,
-        status: None,
-        limit: 1,
-    };
+    let wanted = Wanted { job_id, from_row: row, status: None, limit: 1 };
     let page = page::read(&app, tenant.id, wanted).await?;
-    let item = page
-        .items
-        .into_iter()
-        .find(|item| item.row == row)
-        .ok_or_else(Problem::not_found)?;
+    let item = page.items.into_iter().find(|item| item.row == row).ok_or_else(Problem::not_found)?;
     let attempts_log = log(&app, tenant.id, job_id, row).await?;
     Ok(Json(ItemWithAttempts { item, attempts_log }))
 }
 
 async fn log(app: &App, tenant_id: TenantId, job_id: JobId, row: u64) -> Result<Vec<Attempt>, Problem> {
     let mut tx = app.db.tenant(tenant_id).await?;
-    let generation = db::jobs::get(&mut tx, job_id)
-        .await?
-        .ok_or_else(Problem::not_found)?
-        .generation;
-    let first = db::chunks::of_row(&mut tx, job_id, row)
-        .await?
-        .ok_or_else(Problem::not_found)?;
-    let chunk = db::items::chunks(&mut tx, job_id, generation, first, None, 1)
-        .await?
-        .pop()
-        .ok_or_else(Problem::not_found)?;
+    let generation = db::jobs::get(&mut tx, job_id).await?.ok_or_else(Problem::not_found)?.generation;
+    let first = db::chunks::of_row(&mut tx, job_id, row).await?.ok_or_else(Problem::not_found)?;
+    let chunk =
+        db::items::chunks(&mut tx, job_id, generation, first, None, 1).await?.pop().ok_or_else(Problem::not_found)?;
     let stored = db::items::attempts(&mut tx, job_id, generation, row, 1, true).await?;
     tx.commit().await?;
     let mut log = Vec::new();
@@ -90,10 +74,7 @@ async fn log(app: &App, tenant_id: TenantId, job_id: JobId, row: u64) -> Result<
         let file = files.read(&path).await.map_err(|error| Problem::of_work_file(&error))?;
         let offset = row - chunk.first_row;
         log.extend(
-            attempts::decode(file)?
-                .into_iter()
-                .filter(|attempt| u64::from(attempt.row) == offset)
-                .map(Attempt::from),
+            attempts::decode(file)?.into_iter().filter(|attempt| u64::from(attempt.row) == offset).map(Attempt::from),
         );
     }
     log.extend(stored.into_iter().map(Attempt::from));

@@ -51,25 +51,9 @@ pub(crate) async fn items(
 
     let job = job_id.to_string();
     let scope = ["items", &job, status.map_or("", ItemStatus::name)];
-    let from = cursor
-        .map(|cursor| cursor::decode(&cursor, &scope))
-        .transpose()?
-        .unwrap_or(0);
+    let from = cursor.map(|cursor| cursor::decode(&cursor, &scope)).transpose()?.unwrap_or(0);
     let from_row = u64::try_from(from).unwrap_or(u64::MAX);
-    let page = read(
-        &app,
-        tenant.id,
-        Wanted {
-            job_id,
-            from_row,
-            status,
-            limit,
-        },
-    )
-    .await?;
+    let page = read(&app, tenant.id, Wanted { job_id, from_row, status, limit }).await?;
     let next_cursor = page.next_row.map(|row| cursor::encode(row.into(), &scope));
-    Ok(Json(ItemPage {
-        data: page.items,
-        next_cursor,
-    }))
+    Ok(Json(ItemPage { data: page.items, next_cursor }))
 }

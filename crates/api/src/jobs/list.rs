@@ -51,25 +51,16 @@ pub(crate) async fn list(
     let tenant_id = tenant.id.to_string();
     let filters = format!("{filter:?}");
     let scope = ["jobs", &tenant_id, &filters];
-    let before = cursor
-        .map(|cursor| cursor::decode(&cursor, &scope))
-        .transpose()?
-        .map(|id| JobId(Uuid::from_u128(id)));
+    let before = cursor.map(|cursor| cursor::decode(&cursor, &scope)).transpose()?.map(|id| JobId(Uuid::from_u128(id)));
     // One more than asked for tells whether there is another page.
-    let page = Page {
-        before,
-        limit: i64::try_from(limit + 1).expect("at most 101"),
-    };
+    let page = Page { before, limit: i64::try_from(limit + 1).expect("at most 101") };
     let mut tx = app.db.tenant(tenant.id).await?;
     let mut jobs = db::jobs::list(&mut tx, &filter, page).await?;
     let more = jobs.len() > limit;
     jobs.truncate(limit);
     let surroundings = Surroundings::load(&mut tx, &jobs, tenant.suspended, app.now()).await?;
     tx.commit().await?;
-    let next_cursor = jobs
-        .last()
-        .filter(|_| more)
-        .map(|last| cursor::encode(last.job_id.0.as_u128(), &scope));
+    let next_cursor = jobs.last().filter(|_| more).map(|last| cursor::encode(last.job_id.0.as_u128(), &scope));
     let data = jobs.into_iter().map(|job| JobView::new(job, &surroundings)).collect();
     Ok(Json(JobPage { data, next_cursor }))
 }
@@ -77,17 +68,8 @@ pub(crate) async fn list(
 fn filter(query: &mut Query) -> Filter {
     let mut states: Vec<_> = JobState::ALL.into_iter().map(JobState::name).collect();
     states.dedup();
-    let state = query.choice("status", &states, |text| {
-        states.contains(&text).then(|| text.to_owned())
-    });
-    let metadata: serde_json::Map<_, _> = query
-        .take_prefixed("metadata.")
-        .into_iter()
-        .map(|(key, value)| (key, value.into()))
-        .collect();
-    Filter {
-        state,
-        name: query.take("name"),
-        metadata: (!metadata.is_empty()).then_some(metadata.into()),
-    }
+    let state = query.choice("status", &states, |text| states.contains(&text).then(|| text.to_owned()));
+    let metadata: serde_json::Map<_, _> =
+        query.take_prefixed("metadata.").into_iter().map(|(key, value)| (key, value.into())).collect();
+    Filter { state, name: query.take("name"), metadata: (!metadata.is_empty()).then_some(metadata.into()) }
 }

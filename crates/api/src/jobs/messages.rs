@@ -12,16 +12,11 @@ const MOST_PARTS: usize = 100;
 
 /// Checks all that can be checked before the input's columns are known.
 pub(super) fn prompt(body: &mut Fields<'_>) -> PromptSpec {
-    let spec = PromptSpec {
-        system: body.text("system"),
-        prompt: body.text("prompt"),
-        messages: messages(body),
-    };
+    let spec = PromptSpec { system: body.text("system"), prompt: body.text("prompt"), messages: messages(body) };
     let no_columns = Columns::new(std::iter::empty::<&str>());
     for error in Prompt::compile(&spec, &no_columns).err().unwrap_or_default() {
         if error.problem.code() != "template_unknown_variable" {
-            body.problems()
-                .report(error.pointer, error.problem.code(), error.problem.to_string());
+            body.problems().report(error.pointer, error.problem.code(), error.problem.to_string());
         }
     }
     spec
@@ -32,11 +27,7 @@ fn messages(body: &mut Fields<'_>) -> Option<Vec<MessageSpec>> {
     let pointer = body.pointer("messages");
     let problems = body.problems();
     let messages = values.into_iter().enumerate();
-    Some(
-        messages
-            .filter_map(|(position, value)| message(value, format!("{pointer}/{position}"), problems))
-            .collect(),
-    )
+    Some(messages.filter_map(|(position, value)| message(value, format!("{pointer}/{position}"), problems)).collect())
 }
 
 fn message(value: Value, pointer: String, problems: &mut Problems) -> Option<MessageSpec> {
@@ -45,11 +36,7 @@ fn message(value: Value, pointer: String, problems: &mut Problems) -> Option<Mes
     fields.require("content");
     let role = fields.choice(
         "role",
-        &[
-            ("system", Some(Role::System)),
-            ("user", Some(Role::User)),
-            ("assistant", Some(Role::Assistant)),
-        ],
+        &[("system", Some(Role::System)), ("user", Some(Role::User)), ("assistant", Some(Role::Assistant))],
     );
     let pointer = fields.pointer("content");
     let content = match fields.take("content") {
@@ -58,9 +45,7 @@ fn message(value: Value, pointer: String, problems: &mut Problems) -> Option<Mes
             let parts = parts.into_iter().enumerate();
             let problems = fields.problems();
             Some(Content::Parts(
-                parts
-                    .filter_map(|(position, value)| part(value, format!("{pointer}/{position}"), problems))
-                    .collect(),
+                parts.filter_map(|(position, value)| part(value, format!("{pointer}/{position}"), problems)).collect(),
             ))
         }
         Some(_) => {
@@ -74,10 +59,7 @@ fn message(value: Value, pointer: String, problems: &mut Problems) -> Option<Mes
         None => None,
     };
     fields.finish();
-    Some(MessageSpec {
-        role: role?,
-        content: content?,
-    })
+    Some(MessageSpec { role: role?, content: content? })
 }
 
 /// The place of an image is kept, so that the prompt's own check tells that it can't be sent.

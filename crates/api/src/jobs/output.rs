@@ -44,10 +44,7 @@ pub(crate) async fn output(
         return Err(no_output(&job));
     }
     let location = locate(&app, tenant.id, &job).await?;
-    let signed = location
-        .sign_get(app.config.signed_url_ttl)
-        .await
-        .map_err(|error| Problem::of_object(&error))?;
+    let signed = location.sign_get(app.config.signed_url_ttl).await.map_err(|error| Problem::of_object(&error))?;
     match signed {
         Some(url) => redirect(url.as_str()),
         None => stream(&location, job_id, job.spec.output.format).await,
@@ -69,9 +66,8 @@ async fn locate(app: &App, tenant_id: TenantId, job: &Job) -> Result<Location, P
     let Some(uri) = &job.spec.output.uri else {
         return Ok(app.work.job(tenant_id, job.job_id).output(job.spec.output.format));
     };
-    let uri: StorageUri = uri
-        .parse()
-        .map_err(|error| Problem::internal(&error as &domain::storage_uri::InvalidStorageUri))?;
+    let uri: StorageUri =
+        uri.parse().map_err(|error| Problem::internal(&error as &domain::storage_uri::InvalidStorageUri))?;
     let mut tx = app.db.tenant(tenant_id).await?;
     // Whoever may write an output may read it back.
     let grant = match storage::grant(&mut tx, &uri, Access::Write).await {
@@ -85,10 +81,7 @@ async fn locate(app: &App, tenant_id: TenantId, job: &Job) -> Result<Location, P
 fn redirect(url: &str) -> Result<Response, Problem> {
     let location = HeaderValue::from_str(url).map_err(|error| Problem::internal(&error))?;
     // A signed URL is a secret for as long as it works.
-    let headers = [
-        (header::LOCATION, location),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((StatusCode::FOUND, headers).into_response())
 }
 

@@ -35,9 +35,7 @@ fn stop(fields: &mut Fields<'_>) -> Vec<String> {
             Value::String(text) if !text.is_empty() => stops.push(text),
             _ => {
                 let pointer = format!("{}/{position}", fields.pointer("stop"));
-                fields
-                    .problems()
-                    .report(pointer, "invalid_type", "expected a string that is not empty");
+                fields.problems().report(pointer, "invalid_type", "expected a string that is not empty");
             }
         }
     }
@@ -60,9 +58,7 @@ pub(super) fn limits(body: &mut Fields<'_>) -> Limits {
     let Some(mut fields) = body.object("limits") else {
         return Limits::default();
     };
-    let max_attempts = fields
-        .integer("max_attempts", 1..=20)
-        .unwrap_or(Limits::default().max_attempts);
+    let max_attempts = fields.integer("max_attempts", 1..=20).unwrap_or(Limits::default().max_attempts);
     fields.later(&["max_cost_usd", "max_failed_fraction", "retry_refusals"]);
     fields.finish();
     Limits { max_attempts }

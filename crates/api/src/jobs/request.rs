@@ -73,10 +73,7 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     let model = model?;
     let spec = Spec {
         name,
-        input: InputSpec {
-            uri: input.to_string(),
-            format: input_format,
-        },
+        input: InputSpec { uri: input.to_string(), format: input_format },
         output: output_spec,
         model: model.to_string(),
         prompt,
@@ -84,13 +81,7 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
         limits,
         metadata,
     };
-    Some(Request {
-        spec,
-        model,
-        input,
-        output,
-        deadline: deadline?,
-    })
+    Some(Request { spec, model, input, output, deadline: deadline? })
 }
 
 fn input(body: &mut Fields<'_>) -> Option<(StorageUri, Format)> {
@@ -120,10 +111,8 @@ fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option
     // An unknown format of the input was reported there.
     let format = format(&mut fields, text.as_deref(), input_format.or(Some(Format::Csv)));
     let column_prefix = column_prefix(&mut fields);
-    let if_exists = fields.choice(
-        "if_exists",
-        &[("error", Some(IfExists::Error)), ("replace", Some(IfExists::Replace))],
-    );
+    let if_exists =
+        fields.choice("if_exists", &[("error", Some(IfExists::Error)), ("replace", Some(IfExists::Replace))]);
     fields.later(&["flatten", "escape_formulas"]);
     fields.finish();
     let uri = match uri {
@@ -131,15 +120,7 @@ fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option
         None => None,
     };
     let text = uri.as_ref().map(ToString::to_string);
-    Some((
-        uri,
-        OutputSpec {
-            uri: text,
-            column_prefix,
-            if_exists: if_exists.unwrap_or_default(),
-            ..default(format?)
-        },
-    ))
+    Some((uri, OutputSpec { uri: text, column_prefix, if_exists: if_exists.unwrap_or_default(), ..default(format?) }))
 }
 
 fn uri(fields: &mut Fields<'_>, text: &str) -> Option<StorageUri> {
@@ -162,10 +143,7 @@ fn format(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>)
     let name = uri.map(str::to_ascii_lowercase).unwrap_or_default();
     let is_said = fields.has("format");
     let said = fields.choice("format", &FORMATS);
-    let unsupported = LATER
-        .iter()
-        .take(if is_said { 2 } else { LATER.len() })
-        .find(|ending| name.ends_with(*ending));
+    let unsupported = LATER.iter().take(if is_said { 2 } else { LATER.len() }).find(|ending| name.ends_with(*ending));
     if let Some(ending) = unsupported {
         fields.report(
             "uri",
@@ -179,11 +157,7 @@ fn format(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>)
     }
     let found = Format::from_path(&name).or(otherwise);
     if found.is_none() && uri.is_some() {
-        fields.report(
-            "format",
-            "required",
-            "the URI's extension tells no format: say `csv` or `parquet`",
-        );
+        fields.report("format", "required", "the URI's extension tells no format: say `csv` or `parquet`");
     }
     found
 }
@@ -193,9 +167,7 @@ fn column_prefix(fields: &mut Fields<'_>) -> String {
         return DEFAULT_PREFIX.to_owned();
     };
     let mut bytes = prefix.bytes();
-    let starts_well = bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+    let starts_well = bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
     if !starts_well || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') || prefix.len() > LONGEST_PREFIX
     {
         let message = format!("write 1 to {LONGEST_PREFIX} letters, digits and underscores, with no digit first");
@@ -227,10 +199,7 @@ fn deadline(body: &mut Fields<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> 
     body.report(
         "deadline",
         "out_of_range",
-        format!(
-            "it must be in the future, by at most {} days",
-            LATEST_DEADLINE.num_days()
-        ),
+        format!("it must be in the future, by at most {} days", LATEST_DEADLINE.num_days()),
     );
     None
 }
@@ -246,11 +215,7 @@ fn metadata(body: &mut Fields<'_>) -> BTreeMap<String, String> {
     let pointer = fields.own_pointer().to_owned();
     let rest = fields.into_rest();
     if rest.len() > MOST_METADATA {
-        body.report(
-            "metadata",
-            "metadata_limit",
-            format!("{} pairs; at most {MOST_METADATA} are kept", rest.len()),
-        );
+        body.report("metadata", "metadata_limit", format!("{} pairs; at most {MOST_METADATA} are kept", rest.len()));
     }
     let mut metadata = BTreeMap::new();
     for (key, value) in rest {
@@ -260,8 +225,7 @@ fn metadata(body: &mut Fields<'_>) -> BTreeMap<String, String> {
             continue;
         };
         if key.contains('\0') || value.contains('\0') {
-            body.problems()
-                .report(pointer, "invalid_string", "a NUL character can't be kept");
+            body.problems().report(pointer, "invalid_string", "a NUL character can't be kept");
         } else if key.is_empty() || key.chars().count() > LONGEST_KEY || value.chars().count() > LONGEST_VALUE {
             let message = format!("keys have 1 to {LONGEST_KEY} characters, values at most {LONGEST_VALUE}");
             body.problems().report(pointer, "metadata_limit", message);

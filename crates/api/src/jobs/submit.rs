@@ -41,10 +41,7 @@ pub(crate) async fn submit(
     IdempotencyKey(key): IdempotencyKey,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let idempotency = key.as_deref().map(|key| Idempotency {
-        key,
-        body_sha256: body.sha256,
-    });
+    let idempotency = key.as_deref().map(|key| Idempotency { key, body_sha256: body.sha256 });
     let request = request::check(body.value, app.now());
 
     let mut tx = app.db.tenant(tenant.id).await?;
@@ -87,11 +84,7 @@ async fn answer(
         Accepted::Replayed(job_id) => job_id,
         Accepted::KeyReused => {
             let detail = "this Idempotency-Key was used with another body; use a new key for a new job";
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_reused",
-                detail,
-            ));
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
         }
         Accepted::InProgress => {
             let detail = "a submit with this Idempotency-Key is being worked on at this moment; try again";
@@ -107,10 +100,7 @@ fn created(job: &JobView, replayed: bool) -> Response {
     let location = HeaderValue::from_str(&format!("/v1/jobs/{}", job.id())).expect("an id is ASCII");
     let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], Json(job)).into_response();
     if replayed {
-        response.headers_mut().insert(
-            HeaderName::from_static("idempotent-replayed"),
-            HeaderValue::from_static("true"),
-        );
+        response.headers_mut().insert(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"));
     }
     response
 }

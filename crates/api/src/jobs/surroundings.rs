@@ -40,11 +40,7 @@ impl Surroundings {
                 models.insert(job.model.clone(), surrounding(tx, &job.model).await?);
             }
         }
-        Ok(Self {
-            now,
-            tenant_suspended,
-            models,
-        })
+        Ok(Self { now, tenant_suspended, models })
     }
 
     /// Why a job that could move does not.
@@ -63,34 +59,21 @@ async fn surrounding(tx: &mut TenantTx, model: &ModelName) -> Result<Surrounding
     };
     let group = LimitGroup::of(&model.provider, &capability.provider, &capability.model);
     let pause = db::limit_groups::pause(tx, &group).await?;
-    Ok(Surrounding {
-        has_prices: capability.model.prices.is_some(),
-        pause,
-    })
+    Ok(Surrounding { has_prices: capability.model.prices.is_some(), pause })
 }
 
 fn standstill(state: State, surrounding: Option<&Surrounding>, tenant_suspended: bool) -> Option<Reason> {
-    let reason = |code: &str, detail: &str| {
-        Some(Reason {
-            code: code.to_owned(),
-            detail: detail.to_owned(),
-        })
-    };
+    let reason = |code: &str, detail: &str| Some(Reason { code: code.to_owned(), detail: detail.to_owned() });
     if state.is_terminal() {
         return None;
     }
     if matches!(state, State::Paused(_)) {
-        return reason(
-            "paused_by_request",
-            "somebody paused it; `POST /v1/jobs/{id}/resume` lets it go on",
-        );
+        return reason("paused_by_request", "somebody paused it; `POST /v1/jobs/{id}/resume` lets it go on");
     }
     if tenant_suspended {
         return reason("tenant_suspended", "an administrator has suspended the tenant");
     }
-    let pause = surrounding
-        .and_then(|surrounding| surrounding.pause.as_ref())
-        .filter(|_| state == State::Running)?;
+    let pause = surrounding.and_then(|surrounding| surrounding.pause.as_ref()).filter(|_| state == State::Running)?;
     reason(&pause.code, &pause.detail)
 }
 
@@ -100,14 +83,8 @@ mod tests {
 
     #[test]
     fn a_standstill_is_explained() {
-        let pause = Pause {
-            code: "provider_auth_failed".into(),
-            detail: "401".into(),
-        };
-        let surrounding = Surrounding {
-            has_prices: true,
-            pause: Some(pause),
-        };
+        let pause = Pause { code: "provider_auth_failed".into(), detail: "401".into() };
+        let surrounding = Surrounding { has_prices: true, pause: Some(pause) };
         let code = |state, suspended| standstill(state, Some(&surrounding), suspended).map(|reason| reason.code);
         assert_eq!(code(State::Running, false).as_deref(), Some("provider_auth_failed"));
         assert_eq!(code(State::Running, true).as_deref(), Some("tenant_suspended"));

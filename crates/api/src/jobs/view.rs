@@ -148,10 +148,7 @@ impl JobView {
             deadline: job.deadline,
             error,
             name: job.spec.name,
-            input: Input {
-                uri: job.spec.input.uri,
-                format: job.spec.input.format,
-            },
+            input: Input { uri: job.spec.input.uri, format: job.spec.input.format },
             model: job.spec.model,
             metadata: job.spec.metadata,
         }
@@ -160,24 +157,9 @@ impl JobView {
 
 impl ItemCounts {
     fn new(total: u64, counts: &Counts) -> Self {
-        let Counts {
-            running,
-            succeeded,
-            failed,
-            cancelled,
-            expired,
-            ..
-        } = *counts;
+        let Counts { running, succeeded, failed, cancelled, expired, .. } = *counts;
         let rest = running + succeeded + failed + cancelled + expired;
-        Self {
-            total,
-            pending: total.saturating_sub(rest),
-            running,
-            succeeded,
-            failed,
-            cancelled,
-            expired,
-        }
+        Self { total, pending: total.saturating_sub(rest), running, succeeded, failed, cancelled, expired }
     }
 }
 
@@ -224,14 +206,7 @@ mod tests {
     use super::*;
 
     fn counts(succeeded: u64, running: u64, total: u64) -> ItemCounts {
-        ItemCounts::new(
-            total,
-            &Counts {
-                succeeded,
-                running,
-                ..Counts::default()
-            },
-        )
+        ItemCounts::new(total, &Counts { succeeded, running, ..Counts::default() })
     }
 
     #[test]
@@ -252,10 +227,7 @@ mod tests {
     fn the_eta_goes_on_at_the_pace_so_far() {
         let start = DateTime::from_timestamp(1_000, 0).expect("a time");
         let now = DateTime::from_timestamp(1_010, 0).expect("a time");
-        assert_eq!(
-            eta(State::Running, Some(start), 0.25, now),
-            DateTime::from_timestamp(1_040, 0)
-        );
+        assert_eq!(eta(State::Running, Some(start), 0.25, now), DateTime::from_timestamp(1_040, 0));
         assert_eq!(eta(State::Running, Some(start), 0.0, now), None);
         assert_eq!(eta(State::Merging, Some(start), 0.5, now), None);
     }
@@ -263,9 +235,6 @@ mod tests {
     #[test]
     fn unknown_prices_are_no_cost_of_nothing() {
         assert_eq!(UsageView::new(&Counts::default(), false).cost_usd, None);
-        assert_eq!(
-            UsageView::new(&Counts::default(), true).cost_usd.as_deref(),
-            Some("0.00")
-        );
+        assert_eq!(UsageView::new(&Counts::default(), true).cost_usd.as_deref(), Some("0.00"));
     }
 }

@@ -34,11 +34,7 @@ impl From<InvalidTransition> for Problem {
     fn from(refused: InvalidTransition) -> Self {
         let mut allowing: Vec<_> = State::allowing(refused.event).map(State::name).collect();
         allowing.dedup();
-        let detail = format!(
-            "the job is {}; this needs a job that is {}",
-            refused.state,
-            allowing.join(", ")
-        );
+        let detail = format!("the job is {}; this needs a job that is {}", refused.state, allowing.join(", "));
         Self::conflict("invalid_state", detail)
     }
 }
@@ -80,18 +76,11 @@ impl Problem {
 
     /// Of a job's own file.
     pub(crate) fn of_work_file(error: &StoreError) -> Self {
-        if error.is_transient() {
-            Self::storage_away(error)
-        } else {
-            Self::internal(error)
-        }
+        if error.is_transient() { Self::storage_away(error) } else { Self::internal(error) }
     }
 
     fn storage_away(error: &StoreError) -> Self {
         tracing::warn!(error = %chain(error), "object storage failed");
-        Self::unavailable(
-            "storage_unavailable",
-            "object storage can't be reached at this moment; try again",
-        )
+        Self::unavailable("storage_unavailable", "object storage can't be reached at this moment; try again")
     }
 }

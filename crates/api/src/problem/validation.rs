@@ -5,14 +5,8 @@ use axum::http::StatusCode;
 use super::{FieldError, Problem};
 
 /// Codes that say what is wrong with a field and nothing about what the caller wanted.
-const GENERAL: [&str; 6] = [
-    "invalid_type",
-    "invalid_value",
-    "out_of_range",
-    "required",
-    "unknown_field",
-    "validation_failed",
-];
+const GENERAL: [&str; 6] =
+    ["invalid_type", "invalid_value", "out_of_range", "required", "unknown_field", "validation_failed"];
 
 #[derive(Debug, Default)]
 pub(crate) struct Problems(Vec<FieldError>);
@@ -25,21 +19,13 @@ impl Problems {
     }
 
     pub(crate) fn report(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
-        self.0.push(FieldError {
-            pointer: pointer.into(),
-            code,
-            message: message.into(),
-        });
+        self.0.push(FieldError { pointer: pointer.into(), code, message: message.into() });
     }
 
     /// # Errors
     /// If anything was reported.
     pub(crate) fn check(self) -> Result<(), Problem> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(self.into_problem())
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(self.into_problem()) }
     }
 
     /// The code of the whole is that of its parts where they agree on one that says something.
@@ -56,18 +42,12 @@ impl Problems {
             [error] => error.message.clone(),
             errors => format!("{} fields are wrong: see `errors`", errors.len()),
         };
-        Problem {
-            errors: self.0,
-            ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
-        }
+        Problem { errors: self.0, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail) }
     }
 
     #[cfg(test)]
     pub(crate) fn pairs(&self) -> Vec<(&str, &str)> {
-        self.0
-            .iter()
-            .map(|error| (error.pointer.as_str(), error.code))
-            .collect()
+        self.0.iter().map(|error| (error.pointer.as_str(), error.code)).collect()
     }
 }
 

@@ -62,12 +62,7 @@ impl ClientBuilder {
         let base_url = parse_base_url(&self.base_url)?;
         let authorization = self.api_key.as_deref().map(bearer).transpose()?;
         let http = self.http_for(&base_url)?;
-        Ok(Client {
-            base_url,
-            authorization,
-            http,
-            builder: self,
-        })
+        Ok(Client { base_url, authorization, http, builder: self })
     }
 
     /// An HTTP client for one address.
@@ -78,17 +73,9 @@ impl ClientBuilder {
             .read_timeout(self.answer_timeout)
             .redirect(redirect::Policy::none());
         // A proxy would look for loopback addresses on its own machine.
-        let settings = if is_loopback(url) {
-            settings.no_proxy()
-        } else {
-            settings
-        };
+        let settings = if is_loopback(url) { settings.no_proxy() } else { settings };
         // Plain HTTP needs no root certificates, and reading them can fail on a bare machine.
-        let settings = if url.scheme() == "http" {
-            settings.tls_certs_only([])
-        } else {
-            settings
-        };
+        let settings = if url.scheme() == "http" { settings.tls_certs_only([]) } else { settings };
         settings.build().map_err(|source| Error::Setup { source })
     }
 
@@ -104,10 +91,7 @@ fn bearer(api_key: &str) -> Result<HeaderValue> {
 }
 
 fn parse_base_url(text: &str) -> Result<Url> {
-    let invalid = |reason: String| Error::InvalidBaseUrl {
-        url: text.to_owned(),
-        reason,
-    };
+    let invalid = |reason: String| Error::InvalidBaseUrl { url: text.to_owned(), reason };
     let url = Url::parse(text).map_err(|error| invalid(error.to_string()))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
@@ -138,10 +122,7 @@ mod tests {
 
     #[test]
     fn a_key_never_shows_in_debug() {
-        let client = ClientBuilder::new("http://127.0.0.1:1")
-            .api_key("gm_secret")
-            .build()
-            .expect("a client");
+        let client = ClientBuilder::new("http://127.0.0.1:1").api_key("gm_secret").build().expect("a client");
         assert!(!format!("{client:?}").contains("gm_secret"));
     }
 }

@@ -35,10 +35,7 @@ impl Client {
     /// The address of a path below the base URL; segments are escaped.
     pub(super) fn endpoint(&self, segments: &[&str]) -> Url {
         let mut url = self.base_url.clone();
-        url.path_segments_mut()
-            .expect("http and https URLs have paths")
-            .pop_if_empty()
-            .extend(segments);
+        url.path_segments_mut().expect("http and https URLs have paths").pop_if_empty().extend(segments);
         url
     }
 
@@ -61,9 +58,7 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client")
-            .field("base_url", &self.base_url.as_str())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
     }
 }
 

@@ -45,7 +45,6 @@ impl Client {
 
     /// One row with its attempts.
     pub async fn item(&self, job_id: &str, row: u64) -> Result<Answer<Item>> {
-        self.fetch(self.get(&["v1", "jobs", job_id, "items", &row.to_string()]))
-            .await
+        self.fetch(self.get(&["v1", "jobs", job_id, "items", &row.to_string()])).await
     }
 }

@@ -171,10 +171,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
-            Self::Coded {
-                code: Some(code),
-                detail: Some(detail),
-            } => write!(f, "{detail} ({code})"),
+            Self::Coded { code: Some(code), detail: Some(detail) } => write!(f, "{detail} ({code})"),
             Self::Coded { code, detail } => {
                 f.write_str(detail.as_deref().or(code.as_deref()).unwrap_or("no reason given"))
             }

@@ -23,10 +23,8 @@ impl Client {
     /// It is safe to repeat, and is repeated, because it always carries an `Idempotency-Key`: the given one, or a new one.
     pub async fn submit(&self, submission: &Submission, idempotency_key: Option<&str>) -> Result<Answer<Job>> {
         let idempotency_key = idempotency_key.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
-        let request = self
-            .request(Method::POST, &["v1", "jobs"])
-            .header("Idempotency-Key", idempotency_key)
-            .json(submission);
+        let request =
+            self.request(Method::POST, &["v1", "jobs"]).header("Idempotency-Key", idempotency_key).json(submission);
         self.call(request, Repeat::Safe).await
     }
 
@@ -34,24 +32,15 @@ impl Client {
     /// seconds, at most half of the client's answer timeout.
     pub async fn job(&self, job_id: &str, wait: Option<Duration>) -> Result<Answer<Job>> {
         let seconds = wait.map(|wait| wait.min(self.builder.answer_timeout / 2).as_secs());
-        self.fetch(self.get(&["v1", "jobs", job_id]).query(&[("wait", seconds)]))
-            .await
+        self.fetch(self.get(&["v1", "jobs", job_id]).query(&[("wait", seconds)])).await
     }
 
     /// A page of jobs, newest first.
     pub async fn jobs(&self, filter: &JobFilter, limit: u32, cursor: Option<&str>) -> Result<Page<Job>> {
-        let metadata: Vec<_> = filter
-            .metadata
-            .iter()
-            .map(|(key, value)| (format!("metadata.{key}"), value))
-            .collect();
+        let metadata: Vec<_> = filter.metadata.iter().map(|(key, value)| (format!("metadata.{key}"), value)).collect();
         let request = self
             .get(&["v1", "jobs"])
-            .query(&[
-                ("status", filter.status.as_deref()),
-                ("name", filter.name.as_deref()),
-                ("cursor", cursor),
-            ])
+            .query(&[("status", filter.status.as_deref()), ("name", filter.name.as_deref()), ("cursor", cursor)])
             .query(&[("limit", limit)])
             .query(&metadata);
         self.fetch(request).await
@@ -73,7 +62,6 @@ impl Client {
     }
 
     async fn verb(&self, job_id: &str, verb: &str, repeat: Repeat) -> Result<Answer<Job>> {
-        self.call(self.request(Method::POST, &["v1", "jobs", job_id, verb]), repeat)
-            .await
+        self.call(self.request(Method::POST, &["v1", "jobs", job_id, verb]), repeat).await
     }
 }

@@ -17,7 +17,6 @@ pub struct Model {
 impl Client {
     /// A page of the models that this key's tenant may use.
     pub async fn models(&self, cursor: Option<&str>) -> Result<Page<Model>> {
-        self.fetch(self.get(&["v1", "models"]).query(&[("cursor", cursor)]))
-            .await
+        self.fetch(self.get(&["v1", "models"]).query(&[("cursor", cursor)])).await
     }
 }

@@ -26,9 +26,7 @@ impl Client {
     ///
     /// The API key goes to the service only, never to another host.
     pub async fn output(&self, job_id: &str) -> Result<Output> {
-        let mut response = self
-            .send(self.get(&["v1", "jobs", job_id, "output"]), Repeat::Safe)
-            .await?;
+        let mut response = self.send(self.get(&["v1", "jobs", job_id, "output"]), Repeat::Safe).await?;
         for _ in 0..MAX_REDIRECTS {
             if !response.status().is_redirection() {
                 return Output::new(response);
@@ -40,10 +38,7 @@ impl Client {
                 fetch_from_storage(&self.builder.http_for(&target)?, target).await?
             };
         }
-        Err(Error::InvalidAnswer {
-            url: address(response.url()),
-            reason: "it is redirected without end".to_owned(),
-        })
+        Err(Error::InvalidAnswer { url: address(response.url()), reason: "it is redirected without end".to_owned() })
     }
 
     /// Writes a job's output to a writer and gives its length in bytes.
@@ -64,10 +59,7 @@ impl Output {
         let address = address(response.url());
         match response.status() {
             StatusCode::OK => Ok(Self { response, address }),
-            other => Err(Error::InvalidAnswer {
-                url: address,
-                reason: format!("HTTP {other} instead of the output"),
-            }),
+            other => Err(Error::InvalidAnswer { url: address, reason: format!("HTTP {other} instead of the output") }),
         }
     }
 
@@ -77,20 +69,14 @@ impl Output {
 
     /// The next bytes; None at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
-        self.response
-            .chunk()
-            .await
-            .map_err(|source| transport_error(&self.address, source))
+        self.response.chunk().await.map_err(|source| transport_error(&self.address, source))
     }
 
     /// See [`Client::download`].
     pub async fn write_to(mut self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<u64> {
         let mut written = 0;
         while let Some(bytes) = self.next().await? {
-            writer
-                .write_all(&bytes)
-                .await
-                .map_err(|source| Error::Write { source })?;
+            writer.write_all(&bytes).await.map_err(|source| Error::Write { source })?;
             written += bytes.len() as u64;
         }
         writer.flush().await.map_err(|source| Error::Write { source })?;
@@ -99,10 +85,7 @@ impl Output {
 
     /// See [`Client::download_to_file`].
     pub async fn write_to_file(self, path: &Path) -> Result<u64> {
-        let failed = |source| Error::File {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| Error::File { path: path.to_owned(), source };
         let (file, temporary) = temporary_beside(path).map_err(failed)?.into_parts();
         let mut writer = BufWriter::with_capacity(1 << 20, tokio::fs::File::from_std(file));
         let written = match self.write_to(&mut writer).await {
@@ -130,34 +113,15 @@ fn temporary_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 
 async fn fetch_from_storage(storage: &reqwest::Client, url: Url) -> Result<Response> {
     let address = address(&url);
-    let response = storage
-        .get(url)
-        .send()
-        .await
-        .map_err(|source| transport_error(&address, source))?;
-    if response.status().as_u16() < 400 {
-        Ok(response)
-    } else {
-        Err(refusal(response).await)
-    }
+    let response = storage.get(url).send().await.map_err(|source| transport_error(&address, source))?;
+    if response.status().as_u16() < 400 { Ok(response) } else { Err(refusal(response).await) }
 }
 
 fn redirect_target(response: &Response) -> Result<Url> {
-    let invalid = |reason: &str| Error::InvalidAnswer {
-        url: address(response.url()),
-        reason: reason.to_owned(),
-    };
-    let location = response
-        .headers()
-        .get(LOCATION)
-        .ok_or_else(|| invalid("a redirect to nowhere"))?;
-    let location = location
-        .to_str()
-        .map_err(|_| invalid("a redirect to what is not a URL"))?;
-    let target = response
-        .url()
-        .join(location)
-        .map_err(|_| invalid("a redirect to what is not a URL"))?;
+    let invalid = |reason: &str| Error::InvalidAnswer { url: address(response.url()), reason: reason.to_owned() };
+    let location = response.headers().get(LOCATION).ok_or_else(|| invalid("a redirect to nowhere"))?;
+    let location = location.to_str().map_err(|_| invalid("a redirect to what is not a URL"))?;
+    let target = response.url().join(location).map_err(|_| invalid("a redirect to what is not a URL"))?;
     match target.scheme() {
         "http" | "https" => Ok(target),
         _ => Err(invalid("a redirect to what is neither http nor https")),

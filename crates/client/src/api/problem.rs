@@ -39,11 +39,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = self
-            .title
-            .as_deref()
-            .or(self.code.as_deref())
-            .unwrap_or("the service gave no reason");
+        let title = self.title.as_deref().or(self.code.as_deref()).unwrap_or("the service gave no reason");
         match self.detail.as_deref() {
             Some(detail) if detail != title => write!(f, "{title}: {detail}"),
             _ => f.write_str(title),

@@ -37,9 +37,7 @@ impl Client {
 
     /// Sends a call whose answer has no body that matters.
     pub(super) async fn perform(&self, request: RequestBuilder, repeat: Repeat) -> Result<()> {
-        self.send(request.timeout(self.builder.answer_timeout), repeat)
-            .await
-            .map(drop)
+        self.send(request.timeout(self.builder.answer_timeout), repeat).await.map(drop)
     }
 
     /// Sends a call and gives its answer, unread, where that is a success or a redirect.
@@ -93,14 +91,7 @@ pub(super) fn transport_error(url: &str, source: reqwest::Error) -> Error {
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds: u64 = response
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let seconds: u64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
@@ -111,10 +102,7 @@ pub(super) async fn refusal(response: Response) -> Error {
         Ok(body) => parse_problem(status, &body),
         Err(_) => parse_problem(status, b""),
     };
-    Error::Refused {
-        status: status.as_u16(),
-        problem: Box::new(problem),
-    }
+    Error::Refused { status: status.as_u16(), problem: Box::new(problem) }
 }
 
 fn parse_problem(status: StatusCode, body: &[u8]) -> Problem {
@@ -133,20 +121,13 @@ fn parse_problem(status: StatusCode, body: &[u8]) -> Problem {
 
 async fn read_json<T: DeserializeOwned>(response: Response) -> Result<T> {
     let url = response.url().to_string();
-    let content_type = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = read_body(response).await?;
     // An answer without a body has nothing to say.
     let json: &[u8] = if body.is_empty() { b"null" } else { &body };
     serde_json::from_slice(json).map_err(|error| {
         let content_type = content_type.unwrap_or_else(|| "no content type".to_owned());
-        Error::InvalidAnswer {
-            url,
-            reason: format!("{error} ({content_type})"),
-        }
+        Error::InvalidAnswer { url, reason: format!("{error} ({content_type})") }
     })
 }
 
@@ -155,10 +136,7 @@ async fn read_body(mut response: Response) -> Result<BytesMut> {
     let mut body = BytesMut::new();
     while let Some(bytes) = response.chunk().await.map_err(|source| transport_error(&url, source))? {
         if body.len() + bytes.len() > MAX_ANSWER_BYTES {
-            return Err(Error::InvalidAnswer {
-                url,
-                reason: format!("it is longer than {MAX_ANSWER_BYTES} bytes"),
-            });
+            return Err(Error::InvalidAnswer { url, reason: format!("it is longer than {MAX_ANSWER_BYTES} bytes") });
         }
         body.extend_from_slice(&bytes);
     }

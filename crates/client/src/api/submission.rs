@@ -38,10 +38,7 @@ impl Submission {
     /// A submission with nothing but what is required.
     pub fn new(input_uri: &str, model: &str, prompt: &str) -> Self {
         Self {
-            input: InputPlace {
-                uri: input_uri.to_owned(),
-                format: None,
-            },
+            input: InputPlace { uri: input_uri.to_owned(), format: None },
             model: model.to_owned(),
             prompt: prompt.to_owned(),
             ..Self::default()

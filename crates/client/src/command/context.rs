@@ -30,13 +30,7 @@ pub struct Session {
 impl Session {
     /// A session that begins now.
     pub fn new(client: Client, terminal: Terminal, json: bool, now: DateTime<Utc>) -> Self {
-        Self {
-            client,
-            terminal,
-            json,
-            now,
-            began: Instant::now(),
-        }
+        Self { client, terminal, json, now, began: Instant::now() }
     }
 
     /// The time, moved on since the session began.

@@ -16,11 +16,7 @@ pub enum CommandError {
     #[error("{0}")]
     Usage(String),
     #[error("can't {action} {}", path.display())]
-    File {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("can't read standard input")]
     Input { source: io::Error },
     /// The reader of the output may have gone, which is no error.

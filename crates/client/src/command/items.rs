@@ -30,10 +30,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Outcome>
     }
     let header = ["ROW", "STATUS", "ATTEMPTS", "CODE", "ERROR", "MODEL"];
     let fetch = async |session: &Session, limit: u32, cursor: Option<&str>| {
-        session
-            .client
-            .items(&arguments.job, arguments.status.as_deref(), limit, cursor)
-            .await
+        session.client.items(&arguments.job, arguments.status.as_deref(), limit, cursor).await
     };
     pages::print(session, arguments.extent, &header, row, fetch).await?;
     Ok(Outcome::Done)

@@ -23,21 +23,8 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Outcome> {
-    let filter = JobFilter {
-        status: arguments.status,
-        name: arguments.name,
-        metadata: arguments.metadata,
-    };
-    let header = [
-        "JOB",
-        "STATUS",
-        "ROWS",
-        "FAILED",
-        "COST",
-        "MODEL",
-        "NAME",
-        "CREATED (UTC)",
-    ];
+    let filter = JobFilter { status: arguments.status, name: arguments.name, metadata: arguments.metadata };
+    let header = ["JOB", "STATUS", "ROWS", "FAILED", "COST", "MODEL", "NAME", "CREATED (UTC)"];
     let fetch =
         async |session: &Session, limit: u32, cursor: Option<&str>| session.client.jobs(&filter, limit, cursor).await;
     pages::print(session, arguments.extent, &header, row, fetch).await?;

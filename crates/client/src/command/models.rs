@@ -18,9 +18,5 @@ pub async fn run(_: Arguments, session: &mut Session) -> Result<Outcome> {
 
 fn row(model: &Model) -> Vec<String> {
     let tokens = |tokens: Option<u64>| tokens.map_or_else(|| "-".to_owned(), text::count);
-    vec![
-        model.id.clone(),
-        tokens(model.context_tokens),
-        tokens(model.max_output_tokens),
-    ]
+    vec![model.id.clone(), tokens(model.context_tokens), tokens(model.max_output_tokens)]
 }

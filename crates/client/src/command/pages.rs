@@ -20,10 +20,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    pub const ALL: Self = Self {
-        limit: MAX_PAGE,
-        all: true,
-    };
+    pub const ALL: Self = Self { limit: MAX_PAGE, all: true };
 }
 
 /// Prints a list page by page, so that memory does not grow with it: tables with `header` on a terminal, or JSON lines.
@@ -67,9 +64,7 @@ fn print_page<T>(
             session.terminal.json(&answer.json)?;
         }
     } else if is_first || !data.is_empty() {
-        session
-            .terminal
-            .table(header, data.iter().map(|answer| row(answer)).collect(), is_first)?;
+        session.terminal.table(header, data.iter().map(|answer| row(answer)).collect(), is_first)?;
     }
     Ok(())
 }

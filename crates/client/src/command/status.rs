@@ -40,24 +40,12 @@ fn facts(job: &Job) -> Vec<(&'static str, String)> {
         ("error", job.error.as_ref().map(ToString::to_string)),
         ("model", Some(job.model.to_string())),
         ("rows", job.total_rows().map(text::count)),
-        (
-            "running",
-            Some(counts.running).filter(|rows| *rows > 0).map(text::count),
-        ),
+        ("running", Some(counts.running).filter(|rows| *rows > 0).map(text::count)),
         ("succeeded", Some(text::count(counts.succeeded))),
         ("failed", Some(text::count(counts.failed))),
-        (
-            "cancelled",
-            Some(counts.cancelled).filter(|rows| *rows > 0).map(text::count),
-        ),
-        (
-            "expired",
-            Some(counts.expired).filter(|rows| *rows > 0).map(text::count),
-        ),
-        (
-            "progress",
-            job.progress.map(|progress| format!("{:.1} %", progress * 100.0)),
-        ),
+        ("cancelled", Some(counts.cancelled).filter(|rows| *rows > 0).map(text::count)),
+        ("expired", Some(counts.expired).filter(|rows| *rows > 0).map(text::count)),
+        ("progress", job.progress.map(|progress| format!("{:.1} %", progress * 100.0))),
         ("tokens", Some(tokens(job))),
         ("cost", job.usage.cost_usd.as_ref().map(|cost| format!("${cost}"))),
         ("output", job.output.uri.clone()),
@@ -66,16 +54,9 @@ fn facts(job: &Job) -> Vec<(&'static str, String)> {
         ("expected", job.eta.map(text::time)),
         ("finished", job.finished_at.map(text::time)),
     ];
-    facts
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+    facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn tokens(job: &Job) -> String {
-    format!(
-        "{} in, {} out",
-        text::count(job.usage.input_tokens),
-        text::count(job.usage.output_tokens)
-    )
+    format!("{} in, {} out", text::count(job.usage.input_tokens), text::count(job.usage.output_tokens))
 }

@@ -71,10 +71,7 @@ impl JobArguments {
     pub fn submission(self, output_uri: Option<String>, now: DateTime<Utc>) -> Result<Submission> {
         Ok(Submission {
             name: self.name,
-            input: InputPlace {
-                uri: self.input.existing_uri()?,
-                format: self.input_format,
-            },
+            input: InputPlace { uri: self.input.existing_uri()?, format: self.input_format },
             output: OutputPlace {
                 uri: output_uri,
                 format: self.format,
@@ -85,9 +82,7 @@ impl JobArguments {
             system: self.system.read()?,
             prompt: self.prompt.read()?,
             params: self.parameters.into_json(),
-            limits: JobLimits {
-                max_attempts: self.max_attempts,
-            },
+            limits: JobLimits { max_attempts: self.max_attempts },
             deadline: self.deadline.map(|deadline| deadline.from(now)).transpose()?,
             metadata: BTreeMap::from_iter(self.metadata),
             ..Submission::default()
@@ -105,9 +100,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Outcome>
     } else {
         session.terminal.line(&job.id)?;
         if session.terminal.shows_notes() {
-            session
-                .terminal
-                .note(&format!("follow it with: gristmill watch {}", job.id))?;
+            session.terminal.note(&format!("follow it with: gristmill watch {}", job.id))?;
         }
     }
     Ok(Outcome::Done)

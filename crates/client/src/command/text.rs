@@ -52,13 +52,7 @@ mod tests {
 
     #[test]
     fn durations_show_their_two_largest_units() {
-        let shown = [
-            (0.34, "340 ms"),
-            (12.3, "12.3 s"),
-            (245.0, "4m 05s"),
-            (7_805.0, "2h 10m"),
-            (273_600.0, "3d 04h"),
-        ];
+        let shown = [(0.34, "340 ms"), (12.3, "12.3 s"), (245.0, "4m 05s"), (7_805.0, "2h 10m"), (273_600.0, "3d 04h")];
         for (seconds, text) in shown {
             assert_eq!(duration(Duration::from_secs_f64(seconds)), text);
         }

@@ -15,10 +15,7 @@ async fn expect(verb: &str, at: &str, body: Option<Value>, answer: Value, argume
         Some(body) => call.and(body_json(body)),
         None => call.and(any()),
     };
-    call.respond_with(ResponseTemplate::new(200).set_body_json(answer))
-        .expect(1)
-        .mount(&server)
-        .await;
+    call.respond_with(ResponseTemplate::new(200).set_body_json(answer)).expect(1).mount(&server).await;
     let finished = run_admin(&server, arguments).await;
     assert_eq!(finished.outcome, Outcome::Done, "{}", finished.notes);
     finished.results
@@ -27,45 +24,16 @@ async fn expect(verb: &str, at: &str, body: Option<Value>, answer: Value, argume
 #[tokio::test]
 async fn tenants_are_created_changed_and_listed() {
     let body = json!({"name": "acme", "weight": 2, "quotas": {"max_running_jobs": 10}});
-    let arguments = [
-        "tenant",
-        "create",
-        "acme",
-        "--weight",
-        "2",
-        "--quota",
-        "max_running_jobs=10",
-    ];
-    let results = expect(
-        "POST",
-        "/v1/admin/tenants",
-        Some(body),
-        json!({"id": "ten_1"}),
-        &arguments,
-    )
-    .await;
+    let arguments = ["tenant", "create", "acme", "--weight", "2", "--quota", "max_running_jobs=10"];
+    let results = expect("POST", "/v1/admin/tenants", Some(body), json!({"id": "ten_1"}), &arguments).await;
     assert_eq!(results, "ten_1\n");
 
     let arguments = ["tenant", "update", "ten_1", "--status", "suspended"];
     let body = json!({"status": "suspended"});
-    expect(
-        "PATCH",
-        "/v1/admin/tenants/ten_1",
-        Some(body),
-        json!({"id": "ten_1"}),
-        &arguments,
-    )
-    .await;
+    expect("PATCH", "/v1/admin/tenants/ten_1", Some(body), json!({"id": "ten_1"}), &arguments).await;
 
     let tenant = json!({"id": "ten_1", "quotas": {}});
-    let results = expect(
-        "GET",
-        "/v1/admin/tenants/ten_1",
-        None,
-        tenant,
-        &["tenant", "get", "ten_1"],
-    )
-    .await;
+    let results = expect("GET", "/v1/admin/tenants/ten_1", None, tenant, &["tenant", "get", "ten_1"]).await;
     assert_eq!(results, "{\"id\":\"ten_1\",\"quotas\":{}}\n");
 
     let list = json!({"data": [{"id": "ten_1", "name": "acme", "status": "active", "weight": 2}]});
@@ -82,19 +50,8 @@ async fn keys_are_created_listed_and_revoked() {
     assert_eq!(expect("POST", at, Some(body), answer, &arguments).await, "gm_secret\n");
 
     let list = json!({"data": [{"id": "key_1", "name": "ci", "scopes": ["jobs:read"]}]});
-    assert!(
-        expect("GET", at, None, list, &["key", "list", "ten_1"])
-            .await
-            .contains("key_1")
-    );
-    expect(
-        "DELETE",
-        &format!("{at}/key_1"),
-        None,
-        Value::Null,
-        &["key", "revoke", "ten_1", "key_1"],
-    )
-    .await;
+    assert!(expect("GET", at, None, list, &["key", "list", "ten_1"]).await.contains("key_1"));
+    expect("DELETE", &format!("{at}/key_1"), None, Value::Null, &["key", "revoke", "ten_1", "key_1"]).await;
 }
 
 #[tokio::test]
@@ -102,35 +59,12 @@ async fn grants_are_added_listed_and_removed() {
     let at = "/v1/admin/tenants/ten_1/grants";
     let body = json!({"uri_prefix": "s3://data/", "access": "read", "credential": "aws"});
     let answer = json!({"id": "grt_1", "uri_prefix": "s3://data/", "access": "read"});
-    let arguments = [
-        "grant",
-        "add",
-        "ten_1",
-        "s3://data/",
-        "--access",
-        "read",
-        "--credential",
-        "aws",
-    ];
-    assert_eq!(
-        expect("POST", at, Some(body), answer.clone(), &arguments).await,
-        "grt_1\n"
-    );
+    let arguments = ["grant", "add", "ten_1", "s3://data/", "--access", "read", "--credential", "aws"];
+    assert_eq!(expect("POST", at, Some(body), answer.clone(), &arguments).await, "grt_1\n");
 
     let list = json!({"data": [answer]});
-    assert!(
-        expect("GET", at, None, list, &["grant", "list", "ten_1"])
-            .await
-            .contains("s3://data/")
-    );
-    expect(
-        "DELETE",
-        &format!("{at}/grt_1"),
-        None,
-        Value::Null,
-        &["grant", "remove", "ten_1", "grt_1"],
-    )
-    .await;
+    assert!(expect("GET", at, None, list, &["grant", "list", "ten_1"]).await.contains("s3://data/"));
+    expect("DELETE", &format!("{at}/grt_1"), None, Value::Null, &["grant", "remove", "ten_1", "grt_1"]).await;
 }
 
 #[tokio::test]
@@ -146,45 +80,18 @@ async fn credentials_and_records_come_from_files() {
     let record = json!({"driver": "openai", "base_url": "https://api.openai.com/v1", "batch": null});
     std::fs::write(&file, record.to_string()).expect("a file");
     let arguments = ["provider", "put", "openai", "--file", name];
-    expect(
-        "PUT",
-        "/v1/admin/providers/openai",
-        Some(record.clone()),
-        json!({}),
-        &arguments,
-    )
-    .await;
+    expect("PUT", "/v1/admin/providers/openai", Some(record.clone()), json!({}), &arguments).await;
     let arguments = [&arguments[..], &["--json"]].concat();
-    let answer = expect(
-        "PUT",
-        "/v1/admin/providers/openai",
-        None,
-        json!({"version": 2}),
-        &arguments,
-    )
-    .await;
+    let answer = expect("PUT", "/v1/admin/providers/openai", None, json!({"version": 2}), &arguments).await;
     assert_eq!(
         answer,
         "{\"version\":2}
 "
     );
-    let results = expect(
-        "GET",
-        "/v1/admin/providers/openai",
-        None,
-        record.clone(),
-        &["provider", "get", "openai"],
-    )
-    .await;
+    let results =
+        expect("GET", "/v1/admin/providers/openai", None, record.clone(), &["provider", "get", "openai"]).await;
     assert_eq!(results, format!("{record}\n"));
 
     let arguments = ["model", "put", "together/meta/llama", "--file", name];
-    expect(
-        "PUT",
-        "/v1/admin/providers/together/models/meta%2Fllama",
-        Some(record),
-        json!({}),
-        &arguments,
-    )
-    .await;
+    expect("PUT", "/v1/admin/providers/together/models/meta%2Fllama", Some(record), json!({}), &arguments).await;
 }

@@ -18,24 +18,14 @@ async fn a_submission_is_repeated_with_the_same_idempotency_key() {
     let server = MockServer::start().await;
     let submit = || Mock::given(method("POST")).and(path("/v1/jobs"));
     submit().respond_with(busy()).up_to_n_times(1).mount(&server).await;
-    submit()
-        .respond_with(problem(409, "idempotency_in_progress"))
-        .up_to_n_times(1)
-        .mount(&server)
-        .await;
-    submit()
-        .respond_with(ResponseTemplate::new(201).set_body_json(job("queued")))
-        .mount(&server)
-        .await;
+    submit().respond_with(problem(409, "idempotency_in_progress")).up_to_n_times(1).mount(&server).await;
+    submit().respond_with(ResponseTemplate::new(201).set_body_json(job("queued"))).mount(&server).await;
 
     let answer = client(&server).submit(&submission(), None).await.expect("a job");
 
     assert_eq!((answer.id.as_str(), &answer.json), ("job_1", &job("queued")));
     let requests = server.received_requests().await.expect("recorded");
-    let keys: Vec<_> = requests
-        .iter()
-        .map(|request| request.headers["Idempotency-Key"].clone())
-        .collect();
+    let keys: Vec<_> = requests.iter().map(|request| request.headers["Idempotency-Key"].clone()).collect();
     assert_eq!(keys.len(), 3);
     assert!(keys.iter().all(|key| key == keys[0] && key.len() == 36), "{keys:?}");
 }
@@ -52,20 +42,13 @@ async fn a_given_idempotency_key_is_sent() {
         .respond_with(ResponseTemplate::new(201).set_body_json(job("queued")))
         .mount(&server)
         .await;
-    client(&server)
-        .submit(&submission(), Some("mine"))
-        .await
-        .expect("a job");
+    client(&server).submit(&submission(), Some("mine")).await.expect("a job");
 }
 
 #[tokio::test]
 async fn a_read_is_repeated_three_times_and_no_more() {
     let server = MockServer::start().await;
-    Mock::given(method("GET"))
-        .respond_with(busy())
-        .expect(4)
-        .mount(&server)
-        .await;
+    Mock::given(method("GET")).respond_with(busy()).expect(4).mount(&server).await;
     let error = client(&server).job("job_1", None).await.expect_err("no answer");
     assert!(matches!(error, Error::Refused { status: 503, .. }), "{error:?}");
 }
@@ -73,11 +56,7 @@ async fn a_read_is_repeated_three_times_and_no_more() {
 #[tokio::test]
 async fn a_verb_that_may_have_been_carried_out_is_not_repeated() {
     let server = MockServer::start().await;
-    Mock::given(path("/v1/jobs/job_1/pause"))
-        .respond_with(busy())
-        .expect(1)
-        .mount(&server)
-        .await;
+    Mock::given(path("/v1/jobs/job_1/pause")).respond_with(busy()).expect(1).mount(&server).await;
     client(&server).pause("job_1").await.expect_err("no answer");
 }
 
@@ -85,35 +64,18 @@ async fn a_verb_that_may_have_been_carried_out_is_not_repeated() {
 async fn a_refusal_for_now_is_repeated_for_every_call() {
     let server = MockServer::start().await;
     let pause = || Mock::given(method("POST")).and(path("/v1/jobs/job_1/pause"));
-    pause()
-        .respond_with(problem(429, "too_many_requests"))
-        .up_to_n_times(1)
-        .mount(&server)
-        .await;
-    pause()
-        .respond_with(ResponseTemplate::new(200).set_body_json(job("paused")))
-        .mount(&server)
-        .await;
-    assert_eq!(
-        client(&server).pause("job_1").await.expect("a job").status.name(),
-        "paused"
-    );
+    pause().respond_with(problem(429, "too_many_requests")).up_to_n_times(1).mount(&server).await;
+    pause().respond_with(ResponseTemplate::new(200).set_body_json(job("paused"))).mount(&server).await;
+    assert_eq!(client(&server).pause("job_1").await.expect("a job").status.name(), "paused");
 }
 
 #[tokio::test]
 async fn a_problem_comes_with_its_fields() {
     let server = MockServer::start().await;
-    Mock::given(method("POST"))
-        .respond_with(problem(422, "unknown_column"))
-        .expect(1)
-        .mount(&server)
-        .await;
+    Mock::given(method("POST")).respond_with(problem(422, "unknown_column")).expect(1).mount(&server).await;
     let error = client(&server).submit(&submission(), None).await.expect_err("refused");
     let problem = error.problem().expect("a problem");
-    assert_eq!(
-        (error.status(), problem.instance.as_deref()),
-        (Some(422), Some("req_7"))
-    );
+    assert_eq!((error.status(), problem.instance.as_deref()), (Some(422), Some("req_7")));
     assert_eq!(problem.errors[0].pointer.as_deref(), Some("/input/uri"));
     assert_eq!(error.to_string(), "Refused: the detail (HTTP 422)");
 }
@@ -130,10 +92,7 @@ async fn an_error_page_of_something_else_is_shown_in_part() {
 #[tokio::test]
 async fn an_answer_that_is_not_of_this_api_is_told_as_such() {
     let server = MockServer::start().await;
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(200).set_body_string("hello"))
-        .mount(&server)
-        .await;
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_string("hello")).mount(&server).await;
     let error = client(&server).job("job_1", None).await.expect_err("no job");
     assert!(matches!(error, Error::InvalidAnswer { .. }), "{error:?}");
 }
@@ -142,31 +101,13 @@ async fn an_answer_that_is_not_of_this_api_is_told_as_such() {
 async fn silence_is_a_timeout_and_a_closed_port_is_unreachable() {
     let server = MockServer::start().await;
     let late = ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
-    Mock::given(method("GET"))
-        .respond_with(late)
-        .expect(1)
-        .mount(&server)
-        .await;
-    let builder = Client::builder(&server.uri())
-        .api_key(KEY)
-        .answer_timeout(Duration::from_millis(50));
-    let error = builder
-        .build()
-        .expect("a client")
-        .job("job_1", None)
-        .await
-        .expect_err("no answer");
+    Mock::given(method("GET")).respond_with(late).expect(1).mount(&server).await;
+    let builder = Client::builder(&server.uri()).api_key(KEY).answer_timeout(Duration::from_millis(50));
+    let error = builder.build().expect("a client").job("job_1", None).await.expect_err("no answer");
     assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
 
-    let builder = Client::builder(&closed_port())
-        .api_key(KEY)
-        .retry_delay(Duration::from_millis(1));
-    let error = builder
-        .build()
-        .expect("a client")
-        .job("job_1", None)
-        .await
-        .expect_err("no answer");
+    let builder = Client::builder(&closed_port()).api_key(KEY).retry_delay(Duration::from_millis(1));
+    let error = builder.build().expect("a client").job("job_1", None).await.expect_err("no answer");
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
 }
 

@@ -9,29 +9,11 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::calls::closed_port;
 use crate::support::{AdminLine, KEY, Line, job, job_with_failures, problem, run, run_at};
 
-const SUBMIT: [&str; 6] = [
-    "submit",
-    "s3://data/in.csv",
-    "--model",
-    "sandbox/echo",
-    "--prompt",
-    "Say {{ word }}",
-];
-const RUN: [&str; 6] = [
-    "run",
-    "s3://data/in.csv",
-    "--model",
-    "sandbox/echo",
-    "--prompt",
-    "Say {{ word }}",
-];
+const SUBMIT: [&str; 6] = ["submit", "s3://data/in.csv", "--model", "sandbox/echo", "--prompt", "Say {{ word }}"];
+const RUN: [&str; 6] = ["run", "s3://data/in.csv", "--model", "sandbox/echo", "--prompt", "Say {{ word }}"];
 
 async fn mount(server: &MockServer, verb: &str, at: &str, response: ResponseTemplate) {
-    Mock::given(method(verb))
-        .and(path(at))
-        .respond_with(response)
-        .mount(server)
-        .await;
+    Mock::given(method(verb)).and(path(at)).respond_with(response).mount(server).await;
 }
 
 fn ok(body: Value) -> ResponseTemplate {
@@ -41,30 +23,15 @@ fn ok(body: Value) -> ResponseTemplate {
 /// A service on which every submitted job has completed at once, with this table as output.
 async fn instant(last: Value, table: &str) -> MockServer {
     let server = MockServer::start().await;
-    mount(
-        &server,
-        "POST",
-        "/v1/jobs",
-        ResponseTemplate::new(201).set_body_json(job("queued")),
-    )
-    .await;
+    mount(&server, "POST", "/v1/jobs", ResponseTemplate::new(201).set_body_json(job("queued"))).await;
     mount(&server, "GET", "/v1/jobs/job_1", ok(last)).await;
-    mount(
-        &server,
-        "GET",
-        "/v1/jobs/job_1/output",
-        ResponseTemplate::new(200).set_body_string(table),
-    )
-    .await;
+    mount(&server, "GET", "/v1/jobs/job_1/output", ResponseTemplate::new(200).set_body_string(table)).await;
     server
 }
 
 async fn submitted(server: &MockServer) -> Value {
     let requests = server.received_requests().await.expect("recorded");
-    let request = requests
-        .iter()
-        .find(|request| request.method.as_str() == "POST")
-        .expect("a submission");
+    let request = requests.iter().find(|request| request.method.as_str() == "POST").expect("a submission");
     request.body_json().expect("JSON")
 }
 
@@ -78,10 +45,7 @@ fn the_command_line_is_consistent() {
 async fn submit_prints_the_job_s_id() {
     let server = instant(job("completed"), "").await;
     let finished = run(&server, &SUBMIT).await;
-    assert_eq!(
-        (finished.outcome, finished.results.as_str()),
-        (Outcome::Done, "job_1\n")
-    );
+    assert_eq!((finished.outcome, finished.results.as_str()), (Outcome::Done, "job_1\n"));
 }
 
 #[tokio::test]
@@ -89,48 +53,10 @@ async fn submit_sends_every_argument() {
     let server = instant(job("completed"), "").await;
     let arguments = [
         &SUBMIT[..],
-        &[
-            "--system",
-            "Be brief.",
-            "--output",
-            "s3://data/out.parquet",
-            "--format",
-            "parquet",
-            "--input-format",
-            "csv",
-        ],
-        &[
-            "--column-prefix",
-            "ai_",
-            "--name",
-            "words",
-            "--if-exists",
-            "replace",
-            "--max-attempts",
-            "3",
-        ],
-        &[
-            "--deadline",
-            "6h",
-            "--metadata",
-            "team=a",
-            "--temperature",
-            "0",
-            "--top-p",
-            "0.5",
-            "--seed",
-            "-7",
-        ],
-        &[
-            "--max-output-tokens",
-            "9",
-            "--stop",
-            "A",
-            "--stop",
-            "B",
-            "--reasoning-effort",
-            "low",
-        ],
+        &["--system", "Be brief.", "--output", "s3://data/out.parquet", "--format", "parquet", "--input-format", "csv"],
+        &["--column-prefix", "ai_", "--name", "words", "--if-exists", "replace", "--max-attempts", "3"],
+        &["--deadline", "6h", "--metadata", "team=a", "--temperature", "0", "--top-p", "0.5", "--seed", "-7"],
+        &["--max-output-tokens", "9", "--stop", "A", "--stop", "B", "--reasoning-effort", "low"],
         &["--param", r#"extra={"top_k":4}"#],
     ]
     .concat();
@@ -164,23 +90,14 @@ async fn json_is_what_the_service_answered() {
 
 #[tokio::test]
 async fn run_prints_the_table_s_head() {
-    let table: String = std::iter::once("id,llm_response\n".to_owned())
-        .chain((0..20).map(|row| format!("{row},\"a\nb\"\n")))
-        .collect();
+    let table: String =
+        std::iter::once("id,llm_response\n".to_owned()).chain((0..20).map(|row| format!("{row},\"a\nb\"\n"))).collect();
     let server = instant(job_with_failures(), &table).await;
     let finished = run(&server, &RUN).await;
     assert_eq!(finished.outcome, Outcome::DoneWithFailedRows);
-    assert!(
-        finished.results.starts_with("id,llm_response\n0,\"a\nb\"\n"),
-        "{}",
-        finished.results
-    );
+    assert!(finished.results.starts_with("id,llm_response\n0,\"a\nb\"\n"), "{}", finished.results);
     assert!(finished.results.ends_with("9,\"a\nb\"\n"), "{}", finished.results);
-    assert!(
-        finished.notes.contains("gristmill items job_1 --status failed"),
-        "{}",
-        finished.notes
-    );
+    assert!(finished.notes.contains("gristmill items job_1 --status failed"), "{}", finished.notes);
 }
 
 #[tokio::test]
@@ -200,12 +117,7 @@ async fn run_fetches_the_output_to_a_file_in_the_format_of_its_name() {
     let before = server.received_requests().await.expect("recorded").len();
     assert_eq!(run(&server, &arguments).await.outcome, Outcome::Usage);
     assert_eq!(server.received_requests().await.expect("recorded").len(), before);
-    assert_eq!(
-        run(&server, &[&arguments[..], &["--if-exists", "replace"]].concat())
-            .await
-            .outcome,
-        Outcome::Done
-    );
+    assert_eq!(run(&server, &[&arguments[..], &["--if-exists", "replace"]].concat()).await.outcome, Outcome::Done);
 }
 
 #[tokio::test]
@@ -226,16 +138,9 @@ async fn a_local_file_is_sent_as_an_absolute_uri() {
     let finished = run(&server, &["submit", name, "--model", "a/b", "--prompt", "{{ word }}"]).await;
     assert_eq!(finished.outcome, Outcome::Done);
     let canonical = file.canonicalize().expect("a path");
-    assert_eq!(
-        submitted(&server).await["input"]["uri"],
-        format!("file://{}", canonical.display())
-    );
+    assert_eq!(submitted(&server).await["input"]["uri"], format!("file://{}", canonical.display()));
 
-    let finished = run(
-        &server,
-        &["submit", "nowhere.csv", "--model", "a/b", "--prompt", "{{ word }}"],
-    )
-    .await;
+    let finished = run(&server, &["submit", "nowhere.csv", "--model", "a/b", "--prompt", "{{ word }}"]).await;
     assert_eq!(finished.outcome, Outcome::Error);
     assert!(finished.notes.contains("can't find nowhere.csv"), "{}", finished.notes);
 }
@@ -246,36 +151,21 @@ async fn output_goes_to_standard_output_or_into_a_directory() {
     assert_eq!(run(&server, &["output", "job_1"]).await.results, "id\n1\n");
     let directory = tempfile::tempdir().expect("a directory");
     let name = directory.path().to_str().expect("UTF-8");
-    assert_eq!(
-        run(&server, &["output", "job_1", "--output", name]).await.outcome,
-        Outcome::Done
-    );
-    assert_eq!(
-        std::fs::read_to_string(directory.path().join("job_1.csv")).expect("a file"),
-        "id\n1\n"
-    );
+    assert_eq!(run(&server, &["output", "job_1", "--output", name]).await.outcome, Outcome::Done);
+    assert_eq!(std::fs::read_to_string(directory.path().join("job_1.csv")).expect("a file"), "id\n1\n");
 }
 
 #[tokio::test]
 async fn a_refusal_is_told_with_its_fields_request_and_a_hint() {
     let server = MockServer::start().await;
-    mount(
-        &server,
-        "POST",
-        "/v1/jobs",
-        problem(422, "storage_location_not_allowed"),
-    )
-    .await;
+    mount(&server, "POST", "/v1/jobs", problem(422, "storage_location_not_allowed")).await;
     let finished = run(&server, &SUBMIT).await;
     assert_eq!(finished.outcome, Outcome::Error);
     let lines: Vec<_> = finished.notes.lines().collect();
     assert_eq!(lines[0], "error: Refused: the detail (HTTP 422)");
     assert_eq!(lines[1], "  /input/uri: is not allowed");
     assert_eq!(lines[2], "  request req_7");
-    assert!(
-        lines[3].starts_with("hint: ") && lines[3].contains("granted"),
-        "{lines:?}"
-    );
+    assert!(lines[3].starts_with("hint: ") && lines[3].contains("granted"), "{lines:?}");
 }
 
 #[tokio::test]
@@ -295,16 +185,8 @@ async fn who_is_not_authorised_gets_exit_code_4() {
 async fn nobody_at_the_address_is_told_with_a_hint() {
     let finished = run_at(&closed_port(), Some(KEY), &["status", "job_1"]).await;
     assert_eq!(finished.outcome.code(), 1);
-    assert!(
-        finished.notes.contains("nobody answers at http://127.0.0.1"),
-        "{}",
-        finished.notes
-    );
-    assert!(
-        finished.notes.contains("hint: is the service running? `gristmill dev`"),
-        "{}",
-        finished.notes
-    );
+    assert!(finished.notes.contains("nobody answers at http://127.0.0.1"), "{}", finished.notes);
+    assert!(finished.notes.contains("hint: is the service running? `gristmill dev`"), "{}", finished.notes);
 }
 
 #[tokio::test]
@@ -313,10 +195,7 @@ async fn a_key_in_a_file_wins() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "gm_file\n").expect("a file");
     let name = file.path().to_str().expect("UTF-8");
-    assert_eq!(
-        run(&server, &["status", "job_1", "--api-key-file", name]).await.outcome,
-        Outcome::Done
-    );
+    assert_eq!(run(&server, &["status", "job_1", "--api-key-file", name]).await.outcome, Outcome::Done);
     let requests = server.received_requests().await.expect("recorded");
     assert_eq!(requests[0].headers["Authorization"], "Bearer gm_file");
 }
@@ -330,26 +209,16 @@ async fn lists_are_followed_from_page_to_page() {
     };
     let first = json!({"data": [job("completed"), job("running")], "next_cursor": "c1"});
     list(None).respond_with(ok(first)).mount(&server).await;
-    list(Some("c1"))
-        .respond_with(ok(json!({"data": [job("failed")]})))
-        .mount(&server)
-        .await;
+    list(Some("c1")).respond_with(ok(json!({"data": [job("failed")]}))).mount(&server).await;
 
     let all = run(&server, &["list", "--all", "--json"]).await;
-    let lines: Vec<Value> = all
-        .results
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let lines: Vec<Value> = all.results.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines, [job("completed"), job("running"), job("failed")]);
 
     let one = run(&server, &["list", "--limit", "1"]).await;
     let lines: Vec<_> = one.results.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(
-        lines[0].starts_with("JOB ") && lines[1].starts_with("job_1  completed"),
-        "{lines:?}"
-    );
+    assert!(lines[0].starts_with("JOB ") && lines[1].starts_with("job_1  completed"), "{lines:?}");
     assert!(!one.results.contains('\t'));
 }
 
@@ -384,9 +253,5 @@ async fn models_are_listed() {
     let models = json!({"data": [{"id": "sandbox/echo", "context_tokens": 128_000}]});
     mount(&server, "GET", "/v1/models", ok(models)).await;
     let finished = run(&server, &["models"]).await;
-    assert!(
-        finished.results.contains("sandbox/echo  128,000  -"),
-        "{}",
-        finished.results
-    );
+    assert!(finished.results.contains("sandbox/echo  128,000  -"), "{}", finished.results);
 }

@@ -65,10 +65,7 @@ pub async fn run_admin(server: &MockServer, arguments: &[&str]) -> Finished {
     let url = server.uri();
     let words = [&["gristmill"], arguments, &["--url", &url]].concat();
     let line = AdminLine::try_parse_from(words).expect("a command line");
-    finish(Some(KEY), async |context| {
-        command::run_admin(line.command, context).await
-    })
-    .await
+    finish(Some(KEY), async |context| command::run_admin(line.command, context).await).await
 }
 
 async fn finish(api_key: Option<&str>, run: impl AsyncFnOnce(Context) -> Outcome) -> Finished {
@@ -79,20 +76,12 @@ async fn finish(api_key: Option<&str>, run: impl AsyncFnOnce(Context) -> Outcome
         terminal: Terminal::to(results.clone(), notes.clone()),
     };
     let outcome = run(context).await;
-    Finished {
-        outcome,
-        results: results.text(),
-        notes: notes.text(),
-    }
+    Finished { outcome, results: results.text(), notes: notes.text() }
 }
 
 /// A client that repeats quickly.
 pub fn client(server: &MockServer) -> Client {
-    Client::builder(&server.uri())
-        .api_key(KEY)
-        .retry_delay(Duration::from_millis(1))
-        .build()
-        .expect("a client")
+    Client::builder(&server.uri()).api_key(KEY).retry_delay(Duration::from_millis(1)).build().expect("a client")
 }
 
 pub fn job(status: &str) -> Value {

@@ -41,22 +41,10 @@ async fn a_job_is_followed_until_it_has_completed() {
     assert_eq!(finished.outcome, Outcome::Done);
     assert_eq!(finished.results, "");
     let lines: Vec<_> = finished.notes.lines().collect();
-    assert!(
-        lines[0].starts_with("queued") && lines[1].starts_with("running"),
-        "{lines:?}"
-    );
-    assert!(
-        lines[1].ends_with("the provider refuses our key (provider_paused)"),
-        "{lines:?}"
-    );
+    assert!(lines[0].starts_with("queued") && lines[1].starts_with("running"), "{lines:?}");
+    assert!(lines[1].ends_with("the provider refuses our key (provider_paused)"), "{lines:?}");
     assert_eq!(lines[2], "job_1 completed in 2.5 s");
-    assert!(
-        finished
-            .notes
-            .contains("tokens: 1,200 in (0 cached), 40 out; cost: $0.0123"),
-        "{}",
-        finished.notes
-    );
+    assert!(finished.notes.contains("tokens: 1,200 in (0 cached), 40 out; cost: $0.0123"), "{}", finished.notes);
 }
 
 #[tokio::test]
@@ -70,13 +58,7 @@ async fn the_exit_code_tells_how_the_job_ended() {
     failed["error"] = json!({"code": "input_changed", "message": "the input changed while it was read"});
     let finished = watch_ending_as(failed).await;
     assert_eq!(finished.outcome.code(), 1);
-    assert!(
-        finished
-            .notes
-            .contains("the input changed while it was read (input_changed)"),
-        "{}",
-        finished.notes
-    );
+    assert!(finished.notes.contains("the input changed while it was read (input_changed)"), "{}", finished.notes);
 }
 
 #[tokio::test]
@@ -115,10 +97,7 @@ async fn a_service_without_long_polls_is_asked_without() {
 #[tokio::test]
 async fn a_timeout_stops_waiting_and_says_how_to_go_on() {
     let server = MockServer::start().await;
-    Mock::given(method("GET"))
-        .respond_with(ok(job("running")))
-        .mount(&server)
-        .await;
+    Mock::given(method("GET")).respond_with(ok(job("running"))).mount(&server).await;
     let finished = run(&server, &["watch", "job_1", "--timeout", "0s"]).await;
     assert_eq!(finished.outcome.code(), 5);
     assert!(finished.notes.contains("gristmill watch job_1"), "{}", finished.notes);

@@ -40,12 +40,7 @@ pub enum InputError {
     #[error("the schema is not supported: {reason}")]
     UnsupportedSchema { reason: String },
     #[error("the Parquet file's {what} is {found}; at most {limit} is read")]
-    ParquetLimit {
-        what: &'static str,
-        code: &'static str,
-        found: u64,
-        limit: u64,
-    },
+    ParquetLimit { what: &'static str, code: &'static str, found: u64, limit: u64 },
     #[error("the file says that it has {expected} rows and has {found}")]
     RowCountMismatch { expected: u64, found: u64 },
     #[error("the file's {compressed} bytes expand beyond {limit}: that is more than any honest table does")]

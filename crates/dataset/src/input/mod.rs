@@ -37,10 +37,7 @@ pub struct ReadOptions {
 
 impl From<Format> for ReadOptions {
     fn from(format: Format) -> Self {
-        Self {
-            format,
-            delimiter: None,
-        }
+        Self { format, delimiter: None }
     }
 }
 

@@ -26,17 +26,8 @@ pub struct Pinned {
 /// # Errors
 /// `input_not_found`, `input_access_denied`, `storage_unavailable`.
 pub async fn pin(location: &Location) -> Result<Pinned, InputError> {
-    let meta = location
-        .store
-        .head(&location.path)
-        .await
-        .map_err(|error| location.error(error))?;
-    Ok(Pinned {
-        etag: meta.e_tag,
-        version: meta.version,
-        bytes: meta.size,
-        last_modified: meta.last_modified,
-    })
+    let meta = location.store.head(&location.path).await.map_err(|error| location.error(error))?;
+    Ok(Pinned { etag: meta.e_tag, version: meta.version, bytes: meta.size, last_modified: meta.last_modified })
 }
 
 /// Exactly these bytes of the pinned version.
@@ -45,16 +36,9 @@ pub(super) async fn get(location: &Location, pinned: &Pinned, range: Range<u64>)
         return Ok(Bytes::new());
     }
     let expected = range.end - range.start;
-    let options = GetOptions {
-        if_match: pinned.etag.clone(),
-        range: Some(GetRange::Bounded(range)),
-        ..GetOptions::default()
-    };
-    let result = location
-        .store
-        .get_opts(&location.path, options)
-        .await
-        .map_err(|error| location.error(error))?;
+    let options =
+        GetOptions { if_match: pinned.etag.clone(), range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+    let result = location.store.get_opts(&location.path, options).await.map_err(|error| location.error(error))?;
     // Some stores have no ETags, and some ignore the condition.
     let same = match &pinned.etag {
         Some(etag) => result.meta.e_tag.as_ref() == Some(etag),
@@ -65,9 +49,7 @@ pub(super) async fn get(location: &Location, pinned: &Pinned, range: Range<u64>)
     if same && bytes.len() as u64 == expected {
         Ok(bytes)
     } else {
-        Err(InputError::Changed {
-            uri: location.uri().to_string(),
-        })
+        Err(InputError::Changed { uri: location.uri().to_string() })
     }
 }
 
@@ -78,9 +60,7 @@ pub(super) fn blocks(
     from: u64,
 ) -> impl Stream<Item = Result<Bytes, InputError>> + Send {
     let end = pinned.bytes;
-    let starts = (0..)
-        .map(move |block| from + block * BLOCK_BYTES)
-        .take_while(move |start| *start < end);
+    let starts = (0..).map(move |block| from + block * BLOCK_BYTES).take_while(move |start| *start < end);
     stream::iter(starts)
         .map(move |start| {
             let (location, pinned) = (location.clone(), pinned.clone());

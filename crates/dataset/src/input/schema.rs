@@ -51,20 +51,8 @@ impl InputSchema {
     /// Before the first row.
     pub fn start(&self) -> Cursor {
         match self.layout {
-            Layout::Csv {
-                first_record,
-                first_line,
-                ..
-            } => Cursor {
-                position: first_record,
-                row: 0,
-                line: first_line,
-            },
-            Layout::Parquet { .. } => Cursor {
-                position: 0,
-                row: 0,
-                line: 0,
-            },
+            Layout::Csv { first_record, first_line, .. } => Cursor { position: first_record, row: 0, line: first_line },
+            Layout::Parquet { .. } => Cursor { position: 0, row: 0, line: 0 },
         }
     }
 }
@@ -72,10 +60,7 @@ impl InputSchema {
 /// Names that can be told apart, and not too many of them.
 pub(super) fn check_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Result<(), InputError> {
     if names.len() > MAX_COLUMNS {
-        return Err(InputError::TooManyColumns {
-            found: names.len(),
-            limit: MAX_COLUMNS,
-        });
+        return Err(InputError::TooManyColumns { found: names.len(), limit: MAX_COLUMNS });
     }
     let mut seen = HashMap::new();
     for (index, name) in names.enumerate() {
@@ -83,11 +68,7 @@ pub(super) fn check_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> 
             return Err(InputError::EmptyHeader { column: index + 1 });
         }
         if let Some(first) = seen.insert(name, index) {
-            return Err(InputError::DuplicateHeader {
-                name: name.to_owned(),
-                first: first + 1,
-                second: index + 1,
-            });
+            return Err(InputError::DuplicateHeader { name: name.to_owned(), first: first + 1, second: index + 1 });
         }
     }
     Ok(())
@@ -95,9 +76,6 @@ pub(super) fn check_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> 
 
 /// Text columns of these names.
 pub(super) fn text_columns(names: &[&str]) -> SchemaRef {
-    let fields: Vec<_> = names
-        .iter()
-        .map(|name| Field::new(*name, DataType::Utf8, true))
-        .collect();
+    let fields: Vec<_> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
     Arc::new(Schema::new(fields))
 }

@@ -46,11 +46,7 @@ where
     match write(format, columns, parts, &mut upload).await {
         Ok(rows) => {
             let written = upload.finish().await?;
-            Ok(Assembled {
-                bytes: written.bytes,
-                sha256: written.sha256,
-                rows,
-            })
+            Ok(Assembled { bytes: written.bytes, sha256: written.sha256, rows })
         }
         Err(error) => {
             upload.abort().await;
@@ -86,11 +82,7 @@ where
             File::Parquet(splicer) => {
                 let found = splicer.append(&part.bytes)?;
                 if found != part.rows {
-                    return Err(OutputError::RowCount {
-                        part: index,
-                        expected: part.rows,
-                        found,
-                    });
+                    return Err(OutputError::RowCount { part: index, expected: part.rows, found });
                 }
                 upload.write(splicer.take()?).await?;
             }

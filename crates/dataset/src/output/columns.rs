@@ -64,10 +64,7 @@ impl OutputColumns {
             fields.push(Arc::new(Field::new(name, data_type, nullable)));
         }
         let schema = Schema::new_with_metadata(fields, input.columns.metadata().clone());
-        Ok(Self {
-            schema: Arc::new(schema),
-            inputs,
-        })
+        Ok(Self { schema: Arc::new(schema), inputs })
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -93,13 +90,9 @@ impl OutputColumns {
                 |outcome: &Outcome| (outcome.attempts > 0).then(|| i64::try_from(value(outcome)).unwrap_or(i64::MAX));
             Arc::new(outcomes.iter().map(sent).collect::<Int64Array>())
         };
-        let costs: Decimal128Array = outcomes
-            .iter()
-            .map(|outcome| outcome.cost.map(|cost| i128::from(cost.0)))
-            .collect();
-        let attempts = outcomes
-            .iter()
-            .map(|outcome| i32::try_from(outcome.attempts).unwrap_or(i32::MAX));
+        let costs: Decimal128Array =
+            outcomes.iter().map(|outcome| outcome.cost.map(|cost| i128::from(cost.0))).collect();
+        let attempts = outcomes.iter().map(|outcome| i32::try_from(outcome.attempts).unwrap_or(i32::MAX));
         Ok(vec![
             text(|outcome| outcome.response.as_deref()),
             text(|outcome| Some(outcome.status.name())),

@@ -35,11 +35,7 @@ pub(super) fn encode_part(chunk: &ChunkInput, outcomes: &[Outcome]) -> Bytes {
 fn write_outcome(writer: &mut Writer<Vec<u8>>, outcome: &Outcome) {
     let error = outcome.error.as_ref();
     let sent = |tokens: u64| {
-        if outcome.attempts > 0 {
-            tokens.to_string()
-        } else {
-            String::new()
-        }
+        if outcome.attempts > 0 { tokens.to_string() } else { String::new() }
     };
     let mut field = |text: &str| writer.write_field(text).expect(VECTOR);
     field(outcome.response.as_deref().unwrap_or_default());
@@ -56,8 +52,5 @@ fn write_outcome(writer: &mut Writer<Vec<u8>>, outcome: &Outcome) {
 }
 
 fn writer(out: Vec<u8>) -> Writer<Vec<u8>> {
-    WriterBuilder::new()
-        .quote_style(QuoteStyle::Necessary)
-        .terminator(Terminator::Any(b'\n'))
-        .from_writer(out)
+    WriterBuilder::new().quote_style(QuoteStyle::Necessary).terminator(Terminator::Any(b'\n')).from_writer(out)
 }

@@ -58,11 +58,7 @@ impl Splicer {
         let mut properties = part_properties();
         add_encoded_arrow_schema_to_metadata(columns.schema(), &mut properties);
         let schema = ArrowSchemaConverter::new().convert(columns.schema())?;
-        Ok(Self(SerializedFileWriter::new(
-            Vec::new(),
-            schema.root_schema_ptr(),
-            Arc::new(properties),
-        )?))
+        Ok(Self(SerializedFileWriter::new(Vec::new(), schema.root_schema_ptr(), Arc::new(properties))?))
     }
 
     /// Takes a part's row groups; returns how many rows they have.

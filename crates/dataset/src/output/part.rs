@@ -27,9 +27,7 @@ pub fn encode_part(
     outcomes: &[Outcome],
 ) -> Result<Bytes, FileError> {
     if chunk.len() != outcomes.len() {
-        return Err(FileError::Damaged {
-            what: "rows and outcomes differ in number",
-        });
+        return Err(FileError::Damaged { what: "rows and outcomes differ in number" });
     }
     match format {
         Format::Csv => Ok(csv::encode_part(chunk, outcomes)),

@@ -35,14 +35,7 @@ pub(super) struct Upload {
 impl Upload {
     pub(super) fn new(target: &Location, if_exists: IfExists) -> Self {
         let hash = Context::new(&SHA256);
-        Self {
-            target: target.clone(),
-            if_exists,
-            hash,
-            bytes: 0,
-            held: PutPayloadMut::new(),
-            multipart: None,
-        }
+        Self { target: target.clone(), if_exists, hash, bytes: 0, held: PutPayloadMut::new(), multipart: None }
     }
 
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
@@ -53,12 +46,8 @@ impl Upload {
             None => self.held.push(bytes),
         }
         if self.multipart.is_none() && self.held.content_length() > PIECE_BYTES {
-            let upload = self
-                .target
-                .store
-                .put_multipart(&self.target.path)
-                .await
-                .map_err(|error| self.target.error(error))?;
+            let upload =
+                self.target.store.put_multipart(&self.target.path).await.map_err(|error| self.target.error(error))?;
             let mut multipart = WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES);
             for bytes in PutPayload::from(std::mem::take(&mut self.held)) {
                 multipart.put(bytes);
@@ -66,10 +55,7 @@ impl Upload {
             self.multipart = Some(multipart);
         }
         if let Some(multipart) = &mut self.multipart {
-            multipart
-                .wait_for_capacity(PIECES_AT_ONCE)
-                .await
-                .map_err(|error| self.target.error(error))?;
+            multipart.wait_for_capacity(PIECES_AT_ONCE).await.map_err(|error| self.target.error(error))?;
         }
         Ok(())
     }
@@ -89,10 +75,7 @@ impl Upload {
     pub(super) async fn finish(mut self) -> Result<Written, StoreError> {
         let digest = std::mem::replace(&mut self.hash, Context::new(&SHA256)).finish();
         let sha256 = digest.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        let written = Written {
-            bytes: self.bytes,
-            sha256,
-        };
+        let written = Written { bytes: self.bytes, sha256 };
         match self.publish().await {
             Err(StoreError::AlreadyExists { .. }) if holds(&self.target, &written).await? => Ok(written),
             Err(error) => Err(error),
@@ -109,20 +92,14 @@ impl Upload {
                     IfExists::Replace => PutMode::Overwrite,
                 };
                 let payload = std::mem::take(&mut self.held).into();
-                target
-                    .store
-                    .put_opts(&target.path, payload, mode.into())
-                    .await
-                    .map_err(|error| target.error(error))?;
+                target.store.put_opts(&target.path, payload, mode.into()).await.map_err(|error| target.error(error))?;
             }
             Some(multipart) => {
                 // Completing a multipart upload can't be made conditional through this interface, so what is left is a
                 // moment between this look and the completion.
                 if self.if_exists == IfExists::Error && target.exists().await? {
                     multipart.abort().await.map_err(|error| target.error(error))?;
-                    return Err(StoreError::AlreadyExists {
-                        uri: target.uri().to_string(),
-                    });
+                    return Err(StoreError::AlreadyExists { uri: target.uri().to_string() });
                 }
                 multipart.finish().await.map_err(|error| target.error(error))?;
             }

@@ -17,24 +17,15 @@ pub enum StoreError {
     #[error("there is nothing at `{uri}`")]
     NotFound { uri: String },
     #[error("access to `{uri}` was denied")]
-    AccessDenied {
-        uri: String,
-        source: Box<object_store::Error>,
-    },
+    AccessDenied { uri: String, source: Box<object_store::Error> },
     #[error("`{uri}` exists already")]
     AlreadyExists { uri: String },
     #[error("`{uri}` is not the version that was pinned")]
     Changed { uri: String },
     #[error("the storage of `{uri}` is full")]
-    Full {
-        uri: String,
-        source: Box<object_store::Error>,
-    },
+    Full { uri: String, source: Box<object_store::Error> },
     #[error("storage failed at `{uri}`")]
-    Unavailable {
-        uri: String,
-        source: Box<object_store::Error>,
-    },
+    Unavailable { uri: String, source: Box<object_store::Error> },
 }
 
 impl StoreError {

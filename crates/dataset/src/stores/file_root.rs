@@ -23,16 +23,10 @@ pub(super) struct FileRoot {
 impl FileRoot {
     pub(super) fn new(root: &FilePath) -> Result<Self, StoreError> {
         let uri = format!("file://{}", root.display());
-        let real = root
-            .canonicalize()
-            .map_err(|_| StoreError::NotFound { uri: uri.clone() })?;
+        let real = root.canonicalize().map_err(|_| StoreError::NotFound { uri: uri.clone() })?;
         let store = LocalFileSystem::new_with_prefix(&real).map_err(|error| StoreError::new(uri, error))?;
         // What is written here is referenced from the database right after, which syncs too.
-        Ok(Self {
-            configured: root.into(),
-            real,
-            store: Arc::new(store.with_fsync(true)),
-        })
+        Ok(Self { configured: root.into(), real, store: Arc::new(store.with_fsync(true)) })
     }
 
     pub(super) fn store(&self) -> Arc<dyn ObjectStore> {
@@ -43,10 +37,8 @@ impl FileRoot {
     pub(super) fn resolve(&self, uri: &StorageUri) -> Result<Path, StoreError> {
         let outside = || StoreError::OutsideRoot { uri: uri.to_string() };
         let path = PathBuf::from(format!("/{}", uri.key()));
-        let relative = path
-            .strip_prefix(&self.configured)
-            .or_else(|_| path.strip_prefix(&self.real))
-            .map_err(|_| outside())?;
+        let relative =
+            path.strip_prefix(&self.configured).or_else(|_| path.strip_prefix(&self.real)).map_err(|_| outside())?;
         let real = real_path(&self.real.join(relative)).map_err(|_| outside())?;
         if !real.starts_with(&self.real) {
             return Err(outside());

@@ -43,10 +43,7 @@ impl Stores {
     /// If the file root isn't a directory.
     pub fn new(config: StoresConfig) -> Result<Self, StoreError> {
         let file_root = config.file_root.as_deref().map(FileRoot::new).transpose()?;
-        Ok(Self {
-            file_root,
-            s3: Arc::new(S3Clients::new(config.s3_options)),
-        })
+        Ok(Self { file_root, s3: Arc::new(S3Clients::new(config.s3_options)) })
     }
 
     /// The place that a URI names. Nothing is read, so it need not exist.
@@ -56,27 +53,14 @@ impl Stores {
     pub fn open(&self, uri: &StorageUri, credential: Option<&StoreCredential>) -> Result<Location, StoreError> {
         match uri.scheme() {
             Scheme::File => {
-                let root = self
-                    .file_root
-                    .as_ref()
-                    .ok_or(StoreError::SchemeNotSupported { scheme: "file" })?;
+                let root = self.file_root.as_ref().ok_or(StoreError::SchemeNotSupported { scheme: "file" })?;
                 let path = root.resolve(uri)?;
-                Ok(Location {
-                    store: root.store(),
-                    signer: None,
-                    path,
-                    uri: uri.clone(),
-                })
+                Ok(Location { store: root.store(), signer: None, path, uri: uri.clone() })
             }
             Scheme::S3 => {
                 let client = self.s3.client(uri.bucket(), credential)?;
                 let path = Path::parse(uri.key()).map_err(|_| StoreError::InvalidPath { uri: uri.to_string() })?;
-                Ok(Location {
-                    store: client.clone(),
-                    signer: Some(client),
-                    path,
-                    uri: uri.clone(),
-                })
+                Ok(Location { store: client.clone(), signer: Some(client), path, uri: uri.clone() })
             }
         }
     }
@@ -121,10 +105,7 @@ impl Location {
         let result = self.store.get(&self.path).await.map_err(|error| self.error(error))?;
         let bytes = result.meta.size;
         let location = self.clone();
-        Ok((
-            bytes,
-            result.into_stream().map_err(move |error| location.error(error)).boxed(),
-        ))
+        Ok((bytes, result.into_stream().map_err(move |error| location.error(error)).boxed()))
     }
 
     pub(crate) fn error(&self, error: object_store::Error) -> StoreError {

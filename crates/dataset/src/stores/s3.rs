@@ -57,14 +57,8 @@ pub(super) struct S3Clients {
 
 impl S3Clients {
     pub(super) fn new(options: Vec<(String, String)>) -> Self {
-        let options = options
-            .into_iter()
-            .filter_map(|(name, value)| Some((parse_key(&name)?, value)))
-            .collect();
-        Self {
-            options,
-            clients: Mutex::default(),
-        }
+        let options = options.into_iter().filter_map(|(name, value)| Some((parse_key(&name)?, value))).collect();
+        Self { options, clients: Mutex::default() }
     }
 
     pub(super) fn client(
@@ -86,11 +80,7 @@ impl S3Clients {
     }
 
     fn build(&self, bucket: &str, credential: Option<&StoreCredential>) -> Result<AmazonS3, StoreError> {
-        let retry = RetryConfig {
-            max_retries: 6,
-            retry_timeout: RETRY_TIMEOUT,
-            backoff: BackoffConfig::default(),
-        };
+        let retry = RetryConfig { max_retries: 6, retry_timeout: RETRY_TIMEOUT, backoff: BackoffConfig::default() };
         let mut builder = AmazonS3Builder::new().with_retry(retry);
         for (key, value) in &self.options {
             if credential.is_none() || says_where_not_who(*key) {
@@ -105,9 +95,7 @@ impl S3Clients {
         builder
             .with_bucket_name(bucket)
             .build()
-            .map_err(|error| StoreError::InvalidCredential {
-                reason: error.to_string(),
-            })
+            .map_err(|error| StoreError::InvalidCredential { reason: error.to_string() })
     }
 }
 

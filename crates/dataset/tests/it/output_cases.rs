@@ -13,18 +13,10 @@ use crate::support::{Opened, chunk as chunk_of, ok, outcomes, part};
 const FORMATS: [Format; 2] = [Format::Csv, Format::Parquet];
 
 async fn movies(place: &Place) -> (OutputColumns, Vec<ChunkInput>) {
-    let input = Opened::new(place.with("movies.csv", example("movies.csv")), Format::Csv)
-        .await
-        .expect("an input");
+    let input = Opened::new(place.with("movies.csv", example("movies.csv")), Format::Csv).await.expect("an input");
     let columns = OutputColumns::new(&input.schema, "llm_").expect("columns");
     let batches = input.all().await.expect("rows");
-    (
-        columns,
-        batches
-            .iter()
-            .map(|batch| chunk_of(&input.schema, std::slice::from_ref(batch)))
-            .collect(),
-    )
+    (columns, batches.iter().map(|batch| chunk_of(&input.schema, std::slice::from_ref(batch))).collect())
 }
 
 #[tokio::test]
@@ -32,21 +24,14 @@ async fn the_same_rows_give_the_same_bytes() {
     let place = Place::file();
     let (columns, chunks) = movies(&place).await;
     for format in FORMATS {
-        let parts = || {
-            chunks
-                .iter()
-                .map(|chunk| part(format, &columns, chunk))
-                .collect::<Vec<_>>()
-        };
+        let parts = || chunks.iter().map(|chunk| part(format, &columns, chunk)).collect::<Vec<_>>();
         for (first, second) in parts().iter().zip(parts()) {
             assert_eq!(first.bytes, second.bytes);
         }
-        let first = assemble(format, &columns, ok(parts()), &place.at("first"), IfExists::Error)
-            .await
-            .expect("an output");
-        let second = assemble(format, &columns, ok(parts()), &place.at("second"), IfExists::Error)
-            .await
-            .expect("an output");
+        let first =
+            assemble(format, &columns, ok(parts()), &place.at("first"), IfExists::Error).await.expect("an output");
+        let second =
+            assemble(format, &columns, ok(parts()), &place.at("second"), IfExists::Error).await.expect("an output");
         assert_eq!(first, second);
         assert_eq!(place.read("first"), place.read("second"));
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &place.read("first"));
@@ -70,9 +55,7 @@ async fn an_output_that_fails_midway_is_not_there() {
                 .map(Ok)
                 .chain(stream::iter([Err(InputError::ReaderStopped)]));
             let target = place.at("out");
-            let error = assemble(format, &columns, parts, &target, IfExists::Error)
-                .await
-                .expect_err("a failure");
+            let error = assemble(format, &columns, parts, &target, IfExists::Error).await.expect_err("a failure");
             assert!(error.is_transient(), "{error}");
             assert!(!target.exists().await.expect("a look"));
         }
@@ -90,9 +73,7 @@ async fn a_large_output_is_whole() {
             let count = (40 << 20) / one.bytes.len();
             let parts = vec![one; count];
             let target = place.at(format.extension());
-            let assembled = assemble(format, &columns, ok(parts), &target, IfExists::Error)
-                .await
-                .expect("an output");
+            let assembled = assemble(format, &columns, ok(parts), &target, IfExists::Error).await.expect("an output");
             assert!(assembled.bytes > 32 << 20);
             let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &place.read(format.extension()));
             assert_eq!(digest.as_ref(), assembled.sha256);
@@ -115,28 +96,20 @@ async fn d8_an_output_is_replaced_only_if_asked() {
         let small = || ok(vec![part(Format::Csv, &columns, &chunks[0])]);
         let large = || ok(vec![part(Format::Csv, &columns, &chunks[0]); 200]);
         let target = place.at("out.csv");
-        assemble(Format::Csv, &columns, small(), &target, IfExists::Error)
-            .await
-            .expect("an output");
+        assemble(Format::Csv, &columns, small(), &target, IfExists::Error).await.expect("an output");
         let first = place.read("out.csv");
 
         assemble(Format::Csv, &columns, small(), &target, IfExists::Error)
             .await
             .expect("the same bytes again are no conflict");
-        let error = assemble(Format::Csv, &columns, large(), &target, IfExists::Error)
-            .await
-            .expect_err("a conflict");
+        let error = assemble(Format::Csv, &columns, large(), &target, IfExists::Error).await.expect_err("a conflict");
         assert_eq!(error.code(), "output_exists");
         assert_eq!(place.read("out.csv"), first);
         let other = vec![part(Format::Csv, &columns, &chunks[1])];
-        let error = assemble(Format::Csv, &columns, ok(other), &target, IfExists::Error)
-            .await
-            .expect_err("a conflict");
+        let error = assemble(Format::Csv, &columns, ok(other), &target, IfExists::Error).await.expect_err("a conflict");
         assert_eq!(error.code(), "output_exists");
 
-        assemble(Format::Csv, &columns, large(), &target, IfExists::Replace)
-            .await
-            .expect("an output");
+        assemble(Format::Csv, &columns, large(), &target, IfExists::Replace).await.expect("an output");
         assert!(place.read("out.csv").len() > 100 * first.len());
     }
 }
@@ -144,13 +117,8 @@ async fn d8_an_output_is_replaced_only_if_asked() {
 #[tokio::test]
 async fn k7_a_column_of_the_input_is_never_shadowed() {
     let place = Place::file();
-    let input = Opened::new(place.with("in.csv", "id,llm_error\n1,2\n".into()), Format::Csv)
-        .await
-        .expect("an input");
-    assert_eq!(
-        OutputColumns::new(&input.schema, "llm_").expect_err("a conflict").name,
-        "llm_error"
-    );
+    let input = Opened::new(place.with("in.csv", "id,llm_error\n1,2\n".into()), Format::Csv).await.expect("an input");
+    assert_eq!(OutputColumns::new(&input.schema, "llm_").expect_err("a conflict").name, "llm_error");
     let columns = OutputColumns::new(&input.schema, "x_").expect("no conflict");
     let expected = concat!(
         "id llm_error x_response x_status x_error_code x_error x_model x_finish_reason x_input_tokens x_output_tokens ",
@@ -163,9 +131,7 @@ async fn k7_a_column_of_the_input_is_never_shadowed() {
 async fn csv_has_the_cells_as_they_were_and_empty_cells_for_nulls() {
     let place = Place::file();
     let text = "id,body\n001,\"a, \"\"b\"\"\"\n,plain\n3\n4,x\n";
-    let input = Opened::new(place.with("in.csv", text.into()), Format::Csv)
-        .await
-        .expect("an input");
+    let input = Opened::new(place.with("in.csv", text.into()), Format::Csv).await.expect("an input");
     let chunk = chunk_of(&input.schema, &input.all().await.expect("rows"));
     let columns = OutputColumns::new(&input.schema, "").expect("columns");
     assemble(
@@ -192,21 +158,12 @@ async fn a_chunks_files_survive_being_written() {
     let place = Place::file();
     let (_, chunks) = movies(&place).await;
     for original in &chunks {
-        assert_eq!(
-            &chunk::decode(chunk::encode(original).expect("bytes")).expect("a chunk"),
-            original
-        );
+        assert_eq!(&chunk::decode(chunk::encode(original).expect("bytes")).expect("a chunk"), original);
     }
     let mut expected = outcomes(50);
     expected[0].response = Some("nul \0 and \u{10ffff}".into());
-    assert_eq!(
-        results::decode(results::encode(&expected, 7).expect("bytes")).expect("outcomes"),
-        expected
-    );
-    assert_eq!(
-        results::decode(results::encode(&[], 7).expect("bytes")).expect("none"),
-        []
-    );
+    assert_eq!(results::decode(results::encode(&expected, 7).expect("bytes")).expect("outcomes"), expected);
+    assert_eq!(results::decode(results::encode(&[], 7).expect("bytes")).expect("none"), []);
 
     let attempt = |number| attempts::AttemptRecord {
         row: 3,
@@ -221,10 +178,7 @@ async fn a_chunks_files_survive_being_written() {
         at: chrono::DateTime::from_timestamp_micros(1_700_000_000_123_456).expect("a time"),
     };
     let expected = [attempt(1), attempt(2)];
-    assert_eq!(
-        attempts::decode(attempts::encode(&expected).expect("bytes")).expect("attempts"),
-        expected
-    );
+    assert_eq!(attempts::decode(attempts::encode(&expected).expect("bytes")).expect("attempts"), expected);
 }
 
 #[tokio::test]
@@ -234,18 +188,9 @@ async fn rows_and_outcomes_must_be_as_many() {
     for format in FORMATS {
         encode_part(format, &columns, &chunks[0], &outcomes(3)).expect_err("too few outcomes");
     }
-    let short = Part {
-        rows: 1,
-        ..part(Format::Parquet, &columns, &chunks[0])
-    };
-    let error = assemble(
-        Format::Parquet,
-        &columns,
-        ok(vec![short]),
-        &place.at("out"),
-        IfExists::Error,
-    )
-    .await
-    .expect_err("a mismatch");
+    let short = Part { rows: 1, ..part(Format::Parquet, &columns, &chunks[0]) };
+    let error = assemble(Format::Parquet, &columns, ok(vec![short]), &place.at("out"), IfExists::Error)
+        .await
+        .expect_err("a mismatch");
     assert_eq!(error.code(), "internal_error");
 }

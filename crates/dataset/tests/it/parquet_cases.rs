@@ -19,24 +19,15 @@ use crate::support::Opened;
 
 async fn read(bytes: impl Into<Bytes>) -> Result<Vec<InputBatch>, InputError> {
     let place = Place::file();
-    Opened::new(place.with("in.parquet", bytes.into()), Format::Parquet)
-        .await?
-        .all()
-        .await
+    Opened::new(place.with("in.parquet", bytes.into()), Format::Parquet).await?.all().await
 }
 
 async fn code(bytes: impl Into<Bytes>) -> &'static str {
-    read(bytes)
-        .await
-        .map(|batches| batches.len())
-        .expect_err("a refusal")
-        .code()
+    read(bytes).await.map(|batches| batches.len()).expect_err("a refusal").code()
 }
 
 fn write(batch: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties)
-        .with_skip_arrow_metadata(true);
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options).expect("a writer");
     writer.write(batch).expect("written");
     writer.into_inner().expect("closed")
@@ -44,50 +35,35 @@ fn write(batch: &RecordBatch, properties: WriterProperties) -> Vec<u8> {
 
 fn numbers(rows: i32) -> RecordBatch {
     let texts: StringArray = (0..rows).map(|row| Some(format!("text {row}"))).collect();
-    let columns = [
-        ("n", Arc::new(Int32Array::from_iter_values(0..rows)) as ArrayRef),
-        ("t", Arc::new(texts)),
-    ];
+    let columns = [("n", Arc::new(Int32Array::from_iter_values(0..rows)) as ArrayRef), ("t", Arc::new(texts))];
     RecordBatch::try_from_iter(columns).expect("a batch")
 }
 
 fn small_groups(rows: i32) -> Vec<u8> {
-    write(
-        &numbers(rows),
-        WriterProperties::builder().set_max_row_group_row_count(Some(4)).build(),
-    )
+    write(&numbers(rows), WriterProperties::builder().set_max_row_group_row_count(Some(4)).build())
 }
 
 #[tokio::test]
 async fn every_cursor_gives_the_rows_that_follow() {
     let place = Place::file();
-    let input = Opened::new(place.with("in.parquet", small_groups(10).into()), Format::Parquet)
-        .await
-        .expect("an input");
+    let input =
+        Opened::new(place.with("in.parquet", small_groups(10).into()), Format::Parquet).await.expect("an input");
     let all = input.all().await.expect("rows");
-    assert_eq!(
-        all.iter().map(|batch| batch.rows.num_rows()).collect::<Vec<_>>(),
-        [4, 4, 2]
-    );
+    assert_eq!(all.iter().map(|batch| batch.rows.num_rows()).collect::<Vec<_>>(), [4, 4, 2]);
     for cursor in all.iter().flat_map(|batch| &batch.cursors) {
         let rest = input.batches(*cursor).await.expect("rows");
         let rows: Vec<RecordBatch> = rest.iter().map(|batch| batch.rows.clone()).collect();
         let row = usize::try_from(cursor.row).expect("small");
         let rest = arrow::compute::concat_batches(&numbers(1).schema(), &rows).expect("rows");
-        assert_eq!(
-            rest.columns(),
-            numbers(10).slice(row, 10 - row).columns(),
-            "after row {row}"
-        );
+        assert_eq!(rest.columns(), numbers(10).slice(row, 10 - row).columns(), "after row {row}");
     }
 }
 
 #[tokio::test]
 async fn d7_a_replaced_input_is_not_read_on() {
     for place in [Place::file(), Place::s3().await] {
-        let input = Opened::new(place.with("in.parquet", small_groups(10).into()), Format::Parquet)
-            .await
-            .expect("an input");
+        let input =
+            Opened::new(place.with("in.parquet", small_groups(10).into()), Format::Parquet).await.expect("an input");
         place.put("in.parquet", small_groups(9).into());
         assert_eq!(input.all().await.expect_err("changed").code(), "input_changed");
     }
@@ -158,17 +134,10 @@ async fn p2_a_page_that_claims_gigabytes_is_refused_before_it_is_allocated() {
 #[tokio::test]
 async fn p2_a_row_that_claims_a_billion_elements_is_refused() {
     let item = Arc::new(Field::new("item", DataType::Int32, true));
-    let list = ListArray::new(
-        item,
-        OffsetBuffer::from_lengths([100]),
-        Arc::new(Int32Array::from_iter_values(0..100)),
-        None,
-    );
+    let list =
+        ListArray::new(item, OffsetBuffer::from_lengths([100]), Arc::new(Int32Array::from_iter_values(0..100)), None);
     let batch = RecordBatch::try_from_iter([("list", Arc::new(list) as ArrayRef)]).expect("a batch");
-    let mut bytes = write(
-        &batch,
-        WriterProperties::builder().set_dictionary_enabled(false).build(),
-    );
+    let mut bytes = write(&batch, WriterProperties::builder().set_dictionary_enabled(false).build());
     let forged = page_header(400, 100, 0x3fff_ffff);
     bytes[4..4 + forged.len()].copy_from_slice(&forged);
     assert_eq!(code(bytes).await, "parquet_limit_page");
@@ -181,38 +150,22 @@ async fn p3_a_small_file_that_never_ends_is_refused() {
     let column =
         DictionaryArray::<Int32Type>::try_new(keys, Arc::new(StringArray::from(vec![value]))).expect("a column");
     let batch = RecordBatch::try_from_iter([("t", Arc::new(column) as ArrayRef)]).expect("a batch");
-    let snappy = WriterProperties::builder()
-        .set_compression(parquet::basic::Compression::SNAPPY)
-        .build();
+    let snappy = WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build();
     let bytes = write(&batch, snappy);
     assert!(bytes.len() < 100_000, "{}", bytes.len());
     let place = Place::file();
-    let input = Opened::new(place.with("in.parquet", bytes.into()), Format::Parquet)
-        .await
-        .expect("an input");
-    let stream = dataset::input::read(
-        input.location.clone(),
-        input.pinned.clone(),
-        input.schema.clone(),
-        input.schema.start(),
-    );
+    let input = Opened::new(place.with("in.parquet", bytes.into()), Format::Parquet).await.expect("an input");
+    let stream =
+        dataset::input::read(input.location.clone(), input.pinned.clone(), input.schema.clone(), input.schema.start());
     let end = futures::StreamExt::fold(stream, Ok(()), |_, batch| async move { batch.map(drop) }).await;
-    assert_eq!(
-        end.map_err(|error: InputError| error.code()),
-        Err("decompression_limit")
-    );
+    assert_eq!(end.map_err(|error: InputError| error.code()), Err("decompression_limit"));
 }
 
 #[tokio::test]
 async fn p4_too_many_columns_are_refused() {
-    let fields: Vec<_> = (0..2_001)
-        .map(|column| Field::new(format!("c{column}"), DataType::Boolean, true))
-        .collect();
+    let fields: Vec<_> = (0..2_001).map(|column| Field::new(format!("c{column}"), DataType::Boolean, true)).collect();
     let batch = RecordBatch::new_empty(Arc::new(Schema::new(fields)));
-    assert_eq!(
-        code(write(&batch, WriterProperties::default())).await,
-        "too_many_columns"
-    );
+    assert_eq!(code(write(&batch, WriterProperties::default())).await, "too_many_columns");
 }
 
 #[tokio::test]
@@ -233,30 +186,17 @@ async fn p5_deep_schemas_are_refused() {
 
 #[tokio::test]
 async fn two_columns_of_one_name_are_refused() {
-    let fields = vec![
-        Field::new("a", DataType::Boolean, true),
-        Field::new("a", DataType::Boolean, true),
-    ];
+    let fields = vec![Field::new("a", DataType::Boolean, true), Field::new("a", DataType::Boolean, true)];
     assert_eq!(
-        code(write(
-            &RecordBatch::new_empty(Arc::new(Schema::new(fields))),
-            WriterProperties::default()
-        ))
-        .await,
+        code(write(&RecordBatch::new_empty(Arc::new(Schema::new(fields))), WriterProperties::default())).await,
         "unsupported_schema"
     );
 }
 
 #[tokio::test]
 async fn p6_text_that_is_none_is_found() {
-    let mut bytes = write(
-        &numbers(100),
-        WriterProperties::builder().set_dictionary_enabled(false).build(),
-    );
-    let at = bytes
-        .windows(7)
-        .position(|window| window == b"text 77")
-        .expect("a cell");
+    let mut bytes = write(&numbers(100), WriterProperties::builder().set_dictionary_enabled(false).build());
+    let at = bytes.windows(7).position(|window| window == b"text 77").expect("a cell");
     bytes[at] = 0xff;
     assert_eq!(code(bytes).await, "invalid_encoding");
 }
@@ -266,19 +206,10 @@ async fn p4_a_large_row_group_is_read_page_by_page() {
     let text = |row: i32| format!("{row} ").repeat(300_000);
     let columns = [
         ("n", Arc::new(Int32Array::from_iter_values(0..60)) as ArrayRef),
-        (
-            "t",
-            Arc::new((0..60).map(|row| Some(text(row))).collect::<StringArray>()),
-        ),
-        (
-            "u",
-            Arc::new((0..60).map(|row| Some(text(100 + row))).collect::<StringArray>()),
-        ),
+        ("t", Arc::new((0..60).map(|row| Some(text(row))).collect::<StringArray>())),
+        ("u", Arc::new((0..60).map(|row| Some(text(100 + row))).collect::<StringArray>())),
     ];
-    let plain = WriterProperties::builder()
-        .set_dictionary_enabled(false)
-        .set_max_row_group_bytes(None)
-        .build();
+    let plain = WriterProperties::builder().set_dictionary_enabled(false).set_max_row_group_bytes(None).build();
     let bytes = write(&RecordBatch::try_from_iter(columns).expect("a batch"), plain);
     assert!(bytes.len() > 100 << 20, "too large to be fetched at once");
     let batches = read(bytes).await.expect("rows");
@@ -298,10 +229,7 @@ async fn p4_a_large_row_group_is_read_page_by_page() {
 async fn p10_a_wrong_number_of_rows_is_found() {
     let mut bytes = small_groups(10);
     // The last `num_rows` of the footer that is 10, zigzag: the file's own comes right after the schema.
-    let schema_end = bytes
-        .windows(2)
-        .rposition(|pair| pair == [0x16, 20])
-        .expect("the file's rows");
+    let schema_end = bytes.windows(2).rposition(|pair| pair == [0x16, 20]).expect("the file's rows");
     bytes[schema_end + 1] = 22;
     assert_eq!(code(bytes).await, "row_count_mismatch");
 }

@@ -25,17 +25,8 @@ impl Place {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().canonicalize().expect("a path");
         let prefix = format!("file://{}", root.display());
-        let stores = Stores::new(StoresConfig {
-            file_root: Some(root),
-            ..StoresConfig::default()
-        })
-        .expect("stores");
-        Self {
-            directory,
-            stores,
-            prefix,
-            server: None,
-        }
+        let stores = Stores::new(StoresConfig { file_root: Some(root), ..StoresConfig::default() }).expect("stores");
+        Self { directory, stores, prefix, server: None }
     }
 
     /// Has to run inside of a runtime with several threads or give way to it.
@@ -53,9 +44,7 @@ impl Place {
                 let service = service.clone();
                 tokio::spawn(async move {
                     // A client that goes away is no fault of the server.
-                    let _ = Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(socket), service)
-                        .await;
+                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
                 });
             }
         });
@@ -67,20 +56,9 @@ impl Place {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
             ("HOME", "/"),
         ];
-        let s3_options = s3_options
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec();
-        let stores = Stores::new(StoresConfig {
-            file_root: None,
-            s3_options,
-        })
-        .expect("stores");
-        Self {
-            directory,
-            stores,
-            prefix: format!("s3://{BUCKET}"),
-            server: Some(server),
-        }
+        let s3_options = s3_options.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let stores = Stores::new(StoresConfig { file_root: None, s3_options }).expect("stores");
+        Self { directory, stores, prefix: format!("s3://{BUCKET}"), server: Some(server) }
     }
 
     pub fn uri(&self, path: &str) -> String {
@@ -88,9 +66,7 @@ impl Place {
     }
 
     pub fn at(&self, path: &str) -> Location {
-        self.stores
-            .open(&self.uri(path).parse().expect("a URI"), None)
-            .expect("a place")
+        self.stores.open(&self.uri(path).parse().expect("a URI"), None).expect("a place")
     }
 
     /// A place with an object.

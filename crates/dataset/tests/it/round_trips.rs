@@ -23,9 +23,7 @@ const FILES: [(&str, Format, usize); 3] = [
 async fn round_trip(place: Place) {
     for (name, from, count) in FILES {
         for to in [Format::Csv, Format::Parquet] {
-            let input = Opened::new(place.with(name, example(name)), from)
-                .await
-                .expect("an input");
+            let input = Opened::new(place.with(name, example(name)), from).await.expect("an input");
             let target = place.at(&format!("out/{name}.{}", to.extension()));
             let chunks = convert(&input, &target, to).await;
             let output = read_output(&target, to).await.expect("an output");
@@ -57,19 +55,9 @@ fn all(batches: &[RecordBatch]) -> RecordBatch {
 }
 
 fn check_inputs(name: &str, to: Format, expected: &RecordBatch, merged: &RecordBatch) {
-    let names: Vec<_> = merged
-        .schema()
-        .fields()
-        .iter()
-        .take(expected.num_columns())
-        .map(|field| field.name().clone())
-        .collect();
-    let expected_names: Vec<_> = expected
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| field.name().clone())
-        .collect();
+    let names: Vec<_> =
+        merged.schema().fields().iter().take(expected.num_columns()).map(|field| field.name().clone()).collect();
+    let expected_names: Vec<_> = expected.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, expected_names, "{name}");
     if (name, to) == ("movies.parquet", Format::Csv) {
         // The same table, made by another program.
@@ -85,17 +73,12 @@ fn check_inputs(name: &str, to: Format, expected: &RecordBatch, merged: &RecordB
 
 fn cells(rows: &RecordBatch, columns: usize) -> Vec<Vec<String>> {
     let cell = |row, column: usize| rows.column(column).as_string::<i32>().value(row).to_owned();
-    (0..rows.num_rows())
-        .map(|row| (0..columns).map(|column| cell(row, column)).collect())
-        .collect()
+    (0..rows.num_rows()).map(|row| (0..columns).map(|column| cell(row, column)).collect()).collect()
 }
 
 fn csv_cells(bytes: &[u8]) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(bytes);
-    reader
-        .records()
-        .map(|record| record.expect("a record").iter().map(str::to_owned).collect())
-        .collect()
+    reader.records().map(|record| record.expect("a record").iter().map(str::to_owned).collect()).collect()
 }
 
 /// Outcomes were made per chunk, by the row's offset in it.
@@ -104,22 +87,13 @@ fn check_answers(to: Format, chunks: &[ChunkInput], merged: &RecordBatch) {
     let column = |name: &str| merged.column_by_name(&format!("llm_{name}")).expect(name);
     let text = |name: &str, row: usize| {
         let column = column(name).as_string::<i32>();
-        column
-            .is_valid(row)
-            .then(|| column.value(row).to_owned())
-            .filter(|text| !text.is_empty())
+        column.is_valid(row).then(|| column.value(row).to_owned()).filter(|text| !text.is_empty())
     };
     for (row, outcome) in expected.iter().enumerate() {
         assert_eq!(text("response", row), outcome.response);
         assert_eq!(text("status", row).as_deref(), Some(outcome.status.name()));
-        assert_eq!(
-            text("error_code", row),
-            outcome.error.as_ref().map(|error| error.code.clone())
-        );
-        assert_eq!(
-            text("error", row),
-            outcome.error.as_ref().map(|error| error.message.clone())
-        );
+        assert_eq!(text("error_code", row), outcome.error.as_ref().map(|error| error.code.clone()));
+        assert_eq!(text("error", row), outcome.error.as_ref().map(|error| error.message.clone()));
         assert_eq!(text("model", row), outcome.model);
         assert_eq!(text("finish_reason", row), outcome.finish_reason);
         match to {
@@ -129,21 +103,11 @@ fn check_answers(to: Format, chunks: &[ChunkInput], merged: &RecordBatch) {
             }
             Format::Parquet => {
                 let costs = column("cost_usd").as_primitive::<Decimal128Type>();
-                assert_eq!(
-                    costs.is_valid(row).then(|| costs.value(row)),
-                    outcome.cost.map(|cost| i128::from(cost.0))
-                );
-                assert_eq!(
-                    column("attempts").as_primitive::<Int32Type>().value(row),
-                    outcome.attempts.cast_signed()
-                );
+                assert_eq!(costs.is_valid(row).then(|| costs.value(row)), outcome.cost.map(|cost| i128::from(cost.0)));
+                assert_eq!(column("attempts").as_primitive::<Int32Type>().value(row), outcome.attempts.cast_signed());
                 let tokens = column("input_tokens").as_primitive::<Int64Type>();
                 assert_eq!(tokens.is_valid(row), outcome.attempts > 0);
-                let tokens = if tokens.is_valid(row) {
-                    tokens.value(row).cast_unsigned()
-                } else {
-                    0
-                };
+                let tokens = if tokens.is_valid(row) { tokens.value(row).cast_unsigned() } else { 0 };
                 assert_eq!(tokens, outcome.usage.input_tokens);
             }
         }
@@ -154,9 +118,7 @@ fn check_answers(to: Format, chunks: &[ChunkInput], merged: &RecordBatch) {
 async fn csv_to_csv_changes_no_cell() {
     let place = Place::file();
     for name in ["movies.csv", "birdstrikes.csv"] {
-        let input = Opened::new(place.with(name, example(name)), Format::Csv)
-            .await
-            .expect("an input");
+        let input = Opened::new(place.with(name, example(name)), Format::Csv).await.expect("an input");
         let read: Vec<Vec<String>> = text_rows(&input.all().await.expect("rows"))
             .into_iter()
             .map(|row| row.into_iter().map(Option::unwrap_or_default).collect())

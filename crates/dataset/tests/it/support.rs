@@ -27,17 +27,11 @@ impl Opened {
     pub async fn new(location: Location, options: impl Into<ReadOptions>) -> Result<Self, InputError> {
         let pinned = input::pin(&location).await?;
         let schema = Arc::new(input::inspect(&location, &pinned, options.into()).await?);
-        Ok(Self {
-            location,
-            pinned,
-            schema,
-        })
+        Ok(Self { location, pinned, schema })
     }
 
     pub async fn batches(&self, from: Cursor) -> Result<Vec<InputBatch>, InputError> {
-        input::read(self.location.clone(), self.pinned.clone(), self.schema.clone(), from)
-            .try_collect()
-            .await
+        input::read(self.location.clone(), self.pinned.clone(), self.schema.clone(), from).try_collect().await
     }
 
     pub async fn all(&self) -> Result<Vec<InputBatch>, InputError> {
@@ -59,9 +53,7 @@ pub fn text_rows(batches: &[InputBatch]) -> Vec<Vec<Option<String>>> {
         arrow::array::Array::is_valid(column, row).then(|| column.value(row).to_owned())
     };
     let rows = |batch: &RecordBatch| -> Vec<Vec<_>> {
-        (0..batch.num_rows())
-            .map(|row| batch.columns().iter().map(|column| cell(column, row)).collect())
-            .collect()
+        (0..batch.num_rows()).map(|row| batch.columns().iter().map(|column| cell(column, row)).collect()).collect()
     };
     batches.iter().flat_map(|batch| rows(&batch.rows)).collect()
 }
@@ -71,15 +63,7 @@ pub fn chunk(schema: &InputSchema, batches: &[InputBatch]) -> ChunkInput {
     let mut meta = Vec::new();
     for batch in batches {
         let start = meta.len();
-        meta.resize(
-            start + batch.rows.num_rows(),
-            RowMeta {
-                bytes: 7,
-                tokens: 3,
-                request_hash: [1; 32],
-                error: None,
-            },
-        );
+        meta.resize(start + batch.rows.num_rows(), RowMeta { bytes: 7, tokens: 3, request_hash: [1; 32], error: None });
         for (row, error) in &batch.row_errors {
             meta[start + row].error = Some(error.clone());
         }
@@ -101,19 +85,12 @@ fn outcome(row: usize) -> Outcome {
             error: None,
             model: Some("sandbox/echo".into()),
             finish_reason: Some("stop".into()),
-            usage: Usage {
-                input_tokens: row as u64,
-                cached_input_tokens: 1,
-                output_tokens: 5,
-            },
+            usage: Usage { input_tokens: row as u64, cached_input_tokens: 1, output_tokens: 5 },
             cost: Some(Money(1_500_000_000 + i64::try_from(row).expect("small"))),
             attempts: 1 + u32::try_from(row % 3).expect("small"),
         },
         2 => Outcome::unsent(Status::Failed, ItemError::new("template_error", "no such filter")),
-        _ => Outcome {
-            cost: None,
-            ..Outcome::unsent(Status::Expired, ItemError::new("deadline", "too late"))
-        },
+        _ => Outcome { cost: None, ..Outcome::unsent(Status::Expired, ItemError::new("deadline", "too late")) },
     }
 }
 
@@ -121,25 +98,18 @@ fn outcome(row: usize) -> Outcome {
 pub async fn convert(input: &Opened, target: &Location, format: Format) -> Vec<ChunkInput> {
     let batches = input.all().await.expect("rows");
     let columns = OutputColumns::new(&input.schema, "llm_").expect("no conflict");
-    let chunks: Vec<ChunkInput> = batches
-        .iter()
-        .map(|batch| chunk(&input.schema, std::slice::from_ref(batch)))
-        .collect();
+    let chunks: Vec<ChunkInput> =
+        batches.iter().map(|batch| chunk(&input.schema, std::slice::from_ref(batch))).collect();
     let parts: Vec<Part> = chunks.iter().map(|chunk| part(format, &columns, chunk)).collect();
     let total: usize = chunks.iter().map(ChunkInput::len).sum();
-    let assembled = assemble(format, &columns, ok(parts), target, IfExists::Error)
-        .await
-        .expect("an output");
+    let assembled = assemble(format, &columns, ok(parts), target, IfExists::Error).await.expect("an output");
     assert_eq!(assembled.rows, total as u64);
     chunks
 }
 
 pub fn part(format: Format, columns: &OutputColumns, chunk: &ChunkInput) -> Part {
     let bytes = encode_part(format, columns, chunk, &outcomes(chunk.len())).expect("a part");
-    Part {
-        bytes,
-        rows: chunk.len() as u64,
-    }
+    Part { bytes, rows: chunk.len() as u64 }
 }
 
 pub fn ok(parts: Vec<Part>) -> impl futures::Stream<Item = Result<Part, InputError>> + Send {

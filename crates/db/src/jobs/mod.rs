@@ -6,5 +6,5 @@ mod transition;
 
 pub use read::{Counts, Filter, Job, Page, Work, control, get, list, work};
 pub use submit::{Accepted, Idempotency, NewJob, earlier, insert};
-pub use transition::{due, transition};
 pub(crate) use transition::{Reason, apply, lock};
+pub use transition::{due, transition};

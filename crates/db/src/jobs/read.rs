@@ -128,7 +128,8 @@ async fn select(tx: &mut TenantTx, job_id: Option<JobId>, filter: &Filter, page:
                 job_id: JobId(row.job_id),
                 state: parse_state(&row.state, row.paused_from.as_deref())?,
                 generation: row.generation,
-                spec: serde_json::from_slice(&row.spec).map_err(|error| Error::inconsistent("jobs", error.to_string()))?,
+                spec: serde_json::from_slice(&row.spec)
+                    .map_err(|error| Error::inconsistent("jobs", error.to_string()))?,
                 model: ModelName { provider: row.provider_id, model: row.model },
                 input: row.input,
                 deadline: row.deadline,

@@ -86,9 +86,10 @@ pub async fn insert(tx: &mut TenantTx, job: &NewJob<'_>) -> Result<Accepted> {
 /// What an earlier submit with the same key means for this one. Takes the key's lock until the transaction ends.
 pub async fn earlier(tx: &mut TenantTx, idempotency: &Idempotency<'_>) -> Result<Option<Accepted>> {
     let lock_name = format!("{} {ROUTE} {}", tx.tenant_id(), idempotency.key);
-    let free = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS "free!""#, lock_name)
-        .fetch_one(tx.connection())
-        .await?;
+    let free =
+        sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS "free!""#, lock_name)
+            .fetch_one(tx.connection())
+            .await?;
     if !free {
         return Ok(Some(Accepted::InProgress));
     }

@@ -97,30 +97,20 @@ impl<'template> Checker<'template> {
             Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => self.access(expression, read_by),
             Expr::Slice(slice) => self.slice(slice, slice.span()),
             Expr::UnaryOp(operation) => self.expression(&operation.expr, None),
-            Expr::BinOp(operation) => self.operator(
-                operation.op,
-                &operation.left,
-                &operation.right,
-                operation.span(),
-                read_by,
-            ),
+            Expr::BinOp(operation) => {
+                self.operator(operation.op, &operation.left, &operation.right, operation.span(), read_by)
+            }
             Expr::Compare(comparison) => {
                 self.expression(&comparison.expr, Some(Meter::Operand))?;
                 comparison.ops.iter().try_for_each(|operand| {
                     let contains = matches!(operand.op, CompareOpKind::In | CompareOpKind::NotIn);
-                    self.expression(
-                        &operand.expr,
-                        Some(if contains { Meter::Container } else { Meter::Operand }),
-                    )
+                    self.expression(&operand.expr, Some(if contains { Meter::Container } else { Meter::Operand }))
                 })
             }
             Expr::IfExpr(choice) => {
                 self.expression(&choice.test_expr, None)?;
                 self.expression(&choice.true_expr, read_by)?;
-                choice
-                    .false_expr
-                    .iter()
-                    .try_for_each(|other| self.expression(other, read_by))
+                choice.false_expr.iter().try_for_each(|other| self.expression(other, read_by))
             }
             Expr::Filter(filter) => {
                 let Some(input) = &filter.expr else {
@@ -142,9 +132,7 @@ impl<'template> Checker<'template> {
             Expr::List(list) => list.items.iter().try_for_each(|item| self.expression(item, read_by)),
             Expr::Tuple(tuple) => tuple.items.iter().try_for_each(|item| self.expression(item, read_by)),
             Expr::Map(map) => {
-                map.keys
-                    .iter()
-                    .try_for_each(|key| self.expression(key, Some(Meter::Operand)))?;
+                map.keys.iter().try_for_each(|key| self.expression(key, Some(Meter::Operand)))?;
                 map.values.iter().try_for_each(|value| self.expression(value, read_by))
             }
         }
@@ -185,19 +173,11 @@ impl<'template> Checker<'template> {
             return self.refuse_growth(span, "a slice of a slice", "");
         }
         if !slice.step.as_ref().is_none_or(number::is_positive_literal) {
-            return self.refuse(
-                span,
-                "a slice step that isn't a positive number",
-                "`|reverse` turns a list around",
-            );
+            return self.refuse(span, "a slice step that isn't a positive number", "`|reverse` turns a list around");
         }
         self.expression(&slice.expr, Some(Meter::Operand))?;
         self.in_slice = false;
-        slice
-            .start
-            .iter()
-            .chain(&slice.stop)
-            .try_for_each(|bound| self.expression(bound, Some(Meter::Operand)))
+        slice.start.iter().chain(&slice.stop).try_for_each(|bound| self.expression(bound, Some(Meter::Operand)))
     }
 
     fn arguments(&mut self, arguments: &[CallArg<'template>], span: Span, read_by: Use) -> Checked {
@@ -214,11 +194,9 @@ impl<'template> Checker<'template> {
                 self.refuse_growth(span, "`range()`", "loop over a list of the row instead")
             }
             Expr::Var(name) => self.refuse(span, &format!("calling `{}()`", name.id), ""),
-            Expr::GetAttr(method) => self.refuse(
-                span,
-                &format!("calling `.{}()`", method.name),
-                "filters do the same, for example `|upper`",
-            ),
+            Expr::GetAttr(method) => {
+                self.refuse(span, &format!("calling `.{}()`", method.name), "filters do the same, for example `|upper`")
+            }
             _ => self.refuse(span, "calling a value", ""),
         }
     }

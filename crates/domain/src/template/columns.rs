@@ -49,11 +49,7 @@ impl Columns {
 /// Long names are cut, because the distance of two names costs the product of their lengths.
 fn simplified(name: &str) -> String {
     const LONGEST: usize = 100;
-    name.chars()
-        .filter(|character| character.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .take(LONGEST)
-        .collect()
+    name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).take(LONGEST).collect()
 }
 
 #[cfg(test)]

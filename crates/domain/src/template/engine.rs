@@ -15,10 +15,7 @@ const NAME: &str = "prompt";
 
 /// A template's text is kept to its last newline.
 pub(super) static SYNTAX: LazyLock<SyntaxConfig> = LazyLock::new(|| {
-    SyntaxConfig::builder()
-        .keep_trailing_newline(true)
-        .build()
-        .expect("the usual delimiters are valid")
+    SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters are valid")
 });
 
 /// What all templates share. Cloning it copies pointers.
@@ -51,10 +48,7 @@ impl Engine {
         out: &mut String,
     ) -> Result<(), RenderError> {
         let mut out = text::Bounded::new(out, max_bytes);
-        let template = self
-            .0
-            .get_template(NAME)
-            .expect("the template was added under this name");
+        let template = self.0.get_template(NAME).expect("the template was added under this name");
         let rendered = template.render_captured_to(Value::from_dyn_object(Arc::clone(rendering)), &mut out);
         let Err(error) = rendered else { return Ok(()) };
         Err(if out.full {

@@ -33,29 +33,17 @@ pub enum TemplateError {
     Syntax { at: Position, message: String },
 
     #[error("{at}: the input has no column `{name}`{}", did_you_mean(suggestion.as_deref()))]
-    UnknownVariable {
-        at: Position,
-        name: String,
-        suggestion: Option<String>,
-    },
+    UnknownVariable { at: Position, name: String, suggestion: Option<String> },
 
     #[error("{at}: {feature} can't be used in prompt templates{}", advice_text(advice))]
-    FeatureNotAllowed {
-        at: Position,
-        feature: String,
-        advice: String,
-    },
+    FeatureNotAllowed { at: Position, feature: String, advice: String },
 
     /// Could make text or work grow without bound, whatever the row.
     #[error(
         "{at}: {feature} can't be used in prompt templates, because it can grow without bound{}",
         advice_text(advice)
     )]
-    UnboundedFeature {
-        at: Position,
-        feature: String,
-        advice: String,
-    },
+    UnboundedFeature { at: Position, feature: String, advice: String },
 
     #[error("the template has more than {limit} {what}")]
     TooLarge { what: &'static str, limit: usize },
@@ -74,11 +62,7 @@ impl TemplateError {
 }
 
 fn advice_text(advice: &str) -> String {
-    if advice.is_empty() {
-        String::new()
-    } else {
-        format!("; {advice}")
-    }
+    if advice.is_empty() { String::new() } else { format!("; {advice}") }
 }
 
 fn did_you_mean(column: Option<&str>) -> String {
@@ -91,9 +75,7 @@ fn did_you_mean(column: Option<&str>) -> String {
 
 fn is_identifier(name: &str) -> bool {
     !name.starts_with(|first: char| first.is_ascii_digit())
-        && name
-            .chars()
-            .all(|character| character.is_ascii_alphanumeric() || character == '_')
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
 
 /// Found when one row is rendered. No call is made for that row.

@@ -66,11 +66,7 @@ fn metered(state: &State, value: &Value) -> Result<Value, Error> {
 }
 
 fn metered_container(state: &State, value: &Value) -> Result<Value, Error> {
-    if value.is_none() {
-        Ok(Value::UNDEFINED)
-    } else {
-        metered(state, value)
-    }
+    if value.is_none() { Ok(Value::UNDEFINED) } else { metered(state, value) }
 }
 
 fn wrong_input(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {

@@ -26,12 +26,7 @@ impl Meter {
 pub(super) fn insert(source: &str, meters: &[(Range<usize>, Meter)]) -> String {
     let mut insertions: Vec<(usize, String)> = meters
         .iter()
-        .flat_map(|(range, meter)| {
-            [
-                (range.start, "(".to_owned()),
-                (range.end, format!("|{})", meter.filter())),
-            ]
-        })
+        .flat_map(|(range, meter)| [(range.start, "(".to_owned()), (range.end, format!("|{})", meter.filter()))])
         .collect();
     insertions.sort_by_key(|(offset, _)| *offset);
     let mut metered = String::with_capacity(source.len() + 24 * meters.len());

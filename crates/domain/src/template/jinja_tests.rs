@@ -32,27 +32,22 @@ pub(super) fn add(environment: &mut Environment) {
     environment.add_test("boolean", tests::is_boolean);
     environment.add_test("defined", |value: &Value| !is_missing(value));
     environment.add_test("divisibleby", is_divisible);
-    environment.add_test("endingwith", |value: &Value, end: &str| {
-        value.as_str().is_some_and(|text| text.ends_with(end))
-    });
+    environment
+        .add_test("endingwith", |value: &Value, end: &str| value.as_str().is_some_and(|text| text.ends_with(end)));
     environment.add_test("eq", tests::is_eq);
     environment.add_test("even", tests::is_even);
     environment.add_test("false", tests::is_false);
     environment.add_test("float", tests::is_float);
     environment.add_test("in", tests::is_in);
     environment.add_test("integer", tests::is_integer);
-    environment.add_test("iterable", |value: &Value| {
-        matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
-    });
+    environment.add_test("iterable", |value: &Value| matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable));
     environment.add_test("lower", tests::is_lower);
     environment.add_test("mapping", tests::is_mapping);
     environment.add_test("ne", tests::is_ne);
     environment.add_test("none", is_missing);
     environment.add_test("number", |value: &Value| value.kind() == ValueKind::Number);
     environment.add_test("odd", tests::is_odd);
-    environment.add_test("sequence", |value: &Value| {
-        matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
-    });
+    environment.add_test("sequence", |value: &Value| matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable));
     environment.add_test("startingwith", |value: &Value, start: &str| {
         value.as_str().is_some_and(|text| text.starts_with(start))
     });

@@ -67,10 +67,7 @@ impl Template {
     /// The first problem, with its place.
     pub fn compile(source: &str, columns: &Columns) -> Result<Self, TemplateError> {
         if source.len() > limits::SOURCE_BYTES {
-            return Err(TemplateError::TooLarge {
-                what: "bytes",
-                limit: limits::SOURCE_BYTES,
-            });
+            return Err(TemplateError::TooLarge { what: "bytes", limit: limits::SOURCE_BYTES });
         }
         tokens::check(source, &engine::SYNTAX)?;
         let tree = machinery::parse(source, "prompt", engine::SYNTAX.clone())
@@ -85,11 +82,7 @@ impl Template {
             )),
         };
         let used = checker.used.into_iter().collect();
-        Ok(Self(Arc::new(Compiled {
-            columns: columns.clone(),
-            used,
-            program,
-        })))
+        Ok(Self(Arc::new(Compiled { columns: columns.clone(), used, program })))
     }
 
     /// The columns that the template reads, ascending. A computed name (`row[x]`) counts as all.

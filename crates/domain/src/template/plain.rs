@@ -54,9 +54,8 @@ pub(super) fn render(
         let written = match segment {
             Segment::Text(text) => out.write_str(text),
             Segment::Column(column) => {
-                let value = text::from_cell(row.cell(*column)).ok_or(RenderError::Limit {
-                    what: "nesting in a cell",
-                })?;
+                let value =
+                    text::from_cell(row.cell(*column)).ok_or(RenderError::Limit { what: "nesting in a cell" })?;
                 text::write(&mut out, &value)
             }
         };

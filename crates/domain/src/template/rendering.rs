@@ -54,11 +54,7 @@ impl Rendering {
     /// Takes work before it is done.
     pub(super) fn take(&self, bytes: usize) -> Result<(), Error> {
         // One rendering runs on one thread; the atomic is there for the engine's `Sync` bound only.
-        let left = self
-            .work
-            .load(Ordering::Relaxed)
-            .checked_sub(bytes)
-            .ok_or_else(|| self.exceed("work"))?;
+        let left = self.work.load(Ordering::Relaxed).checked_sub(bytes).ok_or_else(|| self.exceed("work"))?;
         self.work.store(left, Ordering::Relaxed);
         Ok(())
     }
@@ -89,11 +85,8 @@ impl Rendering {
             return Ok(text);
         }
         let mut written = String::new();
-        text::write(
-            &mut text::Bounded::new(&mut written, self.work.load(Ordering::Relaxed)),
-            value,
-        )
-        .map_err(|_| self.exceed("work"))?;
+        text::write(&mut text::Bounded::new(&mut written, self.work.load(Ordering::Relaxed)), value)
+            .map_err(|_| self.exceed("work"))?;
         self.take(written.len())?;
         Ok(written.into())
     }
@@ -102,12 +95,8 @@ impl Rendering {
     pub(super) fn json(&self, value: &Value, indent: Option<usize>) -> Result<Value, Error> {
         self.take_value(value)?;
         let mut written = String::new();
-        text::write_json(
-            &mut text::Bounded::new(&mut written, self.work.load(Ordering::Relaxed)),
-            value,
-            indent,
-        )
-        .map_err(|_| self.exceed("work"))?;
+        text::write_json(&mut text::Bounded::new(&mut written, self.work.load(Ordering::Relaxed)), value, indent)
+            .map_err(|_| self.exceed("work"))?;
         self.take(written.len())?;
         Ok(Value::from(written))
     }
@@ -158,14 +147,7 @@ impl Object for RowObject {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(
-            self.0
-                .columns
-                .names()
-                .iter()
-                .map(|name| Value::from(Arc::clone(name)))
-                .collect(),
-        )
+        Enumerator::Values(self.0.columns.names().iter().map(|name| Value::from(Arc::clone(name))).collect())
     }
 }
 
@@ -177,10 +159,7 @@ pub(super) struct Builder<'rendering> {
 
 impl<'rendering> Builder<'rendering> {
     pub(super) fn new(rendering: &'rendering Rendering) -> Self {
-        Self {
-            rendering,
-            text: String::new(),
-        }
+        Self { rendering, text: String::new() }
     }
 
     pub(super) fn push(&mut self, piece: &str) -> Result<(), Error> {

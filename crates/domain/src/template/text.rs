@@ -24,18 +24,11 @@ fn convert(cell: Cell, depth: usize) -> Option<Value> {
         Cell::Text(text) => Value::from(text),
         Cell::List(cells) => {
             let depth = depth.checked_sub(1)?;
-            Value::from(
-                cells
-                    .into_iter()
-                    .map(|cell| convert(cell, depth))
-                    .collect::<Option<Vec<_>>>()?,
-            )
+            Value::from(cells.into_iter().map(|cell| convert(cell, depth)).collect::<Option<Vec<_>>>()?)
         }
         Cell::Object(fields) => {
             let depth = depth.checked_sub(1)?;
-            let fields = fields
-                .into_iter()
-                .map(|(name, cell)| Some((Value::from(name), convert(cell, depth)?)));
+            let fields = fields.into_iter().map(|(name, cell)| Some((Value::from(name), convert(cell, depth)?)));
             Value::from_pairs(fields.collect::<Option<Vec<_>>>()?)
         }
     })
@@ -92,11 +85,7 @@ pub(super) struct Bounded<'out> {
 
 impl<'out> Bounded<'out> {
     pub(super) fn new(out: &'out mut String, max_bytes: usize) -> Self {
-        Self {
-            out,
-            room: max_bytes,
-            full: false,
-        }
+        Self { out, room: max_bytes, full: false }
     }
 }
 

@@ -59,17 +59,9 @@ fn check_keyword(source: &str, keyword: &str, span: Span) -> Result<(), Template
     let at = Position::of(source, span.start_offset as usize);
     let feature = format!("`{{% {keyword} %}}`");
     Err(if UNBOUNDED.contains(&keyword) {
-        TemplateError::UnboundedFeature {
-            at,
-            feature,
-            advice: "write the expression where it is needed".to_owned(),
-        }
+        TemplateError::UnboundedFeature { at, feature, advice: "write the expression where it is needed".to_owned() }
     } else {
-        TemplateError::FeatureNotAllowed {
-            at,
-            feature,
-            advice: String::new(),
-        }
+        TemplateError::FeatureNotAllowed { at, feature, advice: String::new() }
     })
 }
 
@@ -102,10 +94,7 @@ impl Tag {
             });
         }
         if self.open_brackets > NESTED_BRACKETS {
-            return Err(TemplateError::TooLarge {
-                what: "brackets inside each other",
-                limit: NESTED_BRACKETS,
-            });
+            return Err(TemplateError::TooLarge { what: "brackets inside each other", limit: NESTED_BRACKETS });
         }
         Ok(())
     }
@@ -131,10 +120,7 @@ impl Nesting {
             _ => {}
         }
         if self.depth > NESTED_BLOCKS {
-            return Err(TemplateError::TooLarge {
-                what: "blocks inside each other",
-                limit: NESTED_BLOCKS,
-            });
+            return Err(TemplateError::TooLarge { what: "blocks inside each other", limit: NESTED_BLOCKS });
         }
         Ok(())
     }

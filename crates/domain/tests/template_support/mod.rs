@@ -25,10 +25,7 @@ pub struct Table {
 impl Table {
     pub fn new(cells: impl IntoIterator<Item = (&'static str, Cell)>) -> Self {
         let (names, cells): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
-        Self {
-            columns: Columns::new(names),
-            row: Arc::new(Cells(cells)),
-        }
+        Self { columns: Columns::new(names), row: Arc::new(Cells(cells)) }
     }
 
     pub fn compile(&self, source: &str) -> Result<Template, TemplateError> {
@@ -45,10 +42,7 @@ impl Table {
     pub fn code(&self, source: &str) -> Option<&'static str> {
         match self.compile(source) {
             Err(error) => Some(error.code()),
-            Ok(template) => template
-                .render(&self.row, MAX_BYTES, &mut String::new())
-                .err()
-                .map(|error| error.code()),
+            Ok(template) => template.render(&self.row, MAX_BYTES, &mut String::new()).err().map(|error| error.code()),
         }
     }
 }

@@ -75,7 +75,14 @@ impl Rows {
     }
 }
 
-fn compare(first_row: u64, input: &RecordBatch, output: &RecordBatch, format: Format, inputs: usize, report: &mut Report) {
+fn compare(
+    first_row: u64,
+    input: &RecordBatch,
+    output: &RecordBatch,
+    format: Format,
+    inputs: usize,
+    report: &mut Report,
+) {
     for (position, column) in input.columns().iter().enumerate() {
         let of_output = output.column(position);
         // A whole column at once, which nearly always agrees; cell by cell only to name the rows that don't.

@@ -60,7 +60,10 @@ impl fmt::Display for Report {
         let counts = Status::ALL.map(|status| format!("{} {}", self.count(status), status.name()));
         writeln!(f, "{} rows: {}", self.rows(), counts.join(", "))?;
         if self.is_clean() {
-            return write!(f, "clean: every input row is in the output exactly once, in order, unchanged, with one outcome");
+            return write!(
+                f,
+                "clean: every input row is in the output exactly once, in order, unchanged, with one outcome"
+            );
         }
         for finding in &self.findings {
             writeln!(f, "wrong: {finding}")?;

@@ -104,8 +104,10 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
     let format = job.spec.output.format;
     let (encoded, outcomes) = {
         let (job, first_row) = (job.clone(), chunk.first_row);
-        tokio::task::spawn_blocking(move || encode(&job, format, input, first_row, &outcomes, &attempts).map(|e| (e, outcomes)))
-            .await??
+        tokio::task::spawn_blocking(move || {
+            encode(&job, format, input, first_row, &outcomes, &attempts).map(|e| (e, outcomes))
+        })
+        .await??
     };
     let epoch = u64::try_from(lease.epoch).unwrap_or_default();
     let chunk_no = chunk.chunk_no;
@@ -120,7 +122,8 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
         files.put(file, bytes).await?;
         attempts_path = Some(file.to_string());
     }
-    let rows: Vec<_> = outcomes.iter().map(|outcome| (outcome.status, outcome.error.as_ref().map(|e| e.code.as_str()))).collect();
+    let rows: Vec<_> =
+        outcomes.iter().map(|outcome| (outcome.status, outcome.error.as_ref().map(|e| e.code.as_str()))).collect();
     let sealed = Sealed {
         chunk_no,
         first_row: chunk.first_row,

@@ -32,7 +32,7 @@ pub(crate) enum RowResult {
 }
 
 enum Message {
-    Row { lease: Arc<DispatchLease>, chunk_no: u32, result: RowResult, slot: Option<Slot> },
+    Row { lease: Arc<DispatchLease>, chunk_no: u32, result: RowResult, slot: Slot },
     Settle { lease: Arc<DispatchLease>, done: oneshot::Sender<()> },
 }
 
@@ -44,7 +44,7 @@ impl Committer {
     }
 
     /// Hands over a row's result. The slot is given back when it is committed.
-    pub(crate) fn row(&self, lease: &Arc<DispatchLease>, chunk_no: u32, result: RowResult, slot: Option<Slot>) {
+    pub(crate) fn row(&self, lease: &Arc<DispatchLease>, chunk_no: u32, result: RowResult, slot: Slot) {
         // The writer outlives all handles; if it has panicked, the lease runs out and the row is done again.
         let _ = self.queue.send(Message::Row { lease: lease.clone(), chunk_no, result, slot });
     }
@@ -98,7 +98,7 @@ struct Row {
     lease: Arc<DispatchLease>,
     chunk_no: u32,
     result: RowResult,
-    slot: Option<Slot>,
+    slot: Slot,
 }
 
 /// The results of one dispatch in one chunk.
@@ -114,11 +114,14 @@ async fn commit_rows(db: &Database, tenant_id: TenantId, rows: Vec<Row>) {
     // In the order in which every writer locks chunks.
     let mut chunks: BTreeMap<(JobId, u32, DispatchId, i32), ChunkResults> = BTreeMap::new();
     for Row { lease, chunk_no, result, slot } in rows {
-        slots.extend(slot);
+        slots.push(slot);
         let key = (lease.job_id, chunk_no, lease.dispatch_id, lease.epoch);
-        let chunk = chunks
-            .entry(key)
-            .or_insert_with(|| ChunkResults { lease, chunk_no, outcomes: Vec::new(), attempts: Vec::new() });
+        let chunk = chunks.entry(key).or_insert_with(|| ChunkResults {
+            lease,
+            chunk_no,
+            outcomes: Vec::new(),
+            attempts: Vec::new(),
+        });
         match result {
             RowResult::Outcome(outcome) => chunk.outcomes.push(outcome),
             RowResult::Attempt(attempt) => chunk.attempts.push(attempt),

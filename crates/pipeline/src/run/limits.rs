@@ -1,8 +1,7 @@
 //! What a provider lets a limit group do, as far as one process can see it.
 //!
-//! The limits here are this process's own. Sharing them between workers replaces [`Rates`], and nothing else.
+//! The limits are this process's own. Sharing them between workers replaces [`Rates`], and nothing else.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,11 +9,11 @@ use std::time::Duration;
 use db::Database;
 use db::limit_groups::Pause;
 use domain::provider::{LimitGroup, RealtimeLimits};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::Context;
+use crate::run::rates::Rates;
 
 /// A limit group's state.
 pub(crate) struct Group {
@@ -38,9 +37,13 @@ pub(crate) struct Group {
 enum Gate {
     Open,
     /// The provider asked for patience.
-    Cooldown { until: Instant },
+    Cooldown {
+        until: Instant,
+    },
     /// No call can work. From `until` on, one may try.
-    Paused { until: Instant },
+    Paused {
+        until: Instant,
+    },
     /// One call is trying.
     Probing,
 }
@@ -243,42 +246,4 @@ impl Drop for Probe {
             self.group.gate.send_replace(Gate::Paused { until: Instant::now() });
         }
     }
-}
-
-/// Requests and tokens a minute. Each bucket gives a little less than the limit a minute, so that with what it may give at once
-/// the limit holds in any minute, not only on average.
-struct Rates {
-    requests: Option<DefaultDirectRateLimiter>,
-    input_tokens: Option<(DefaultDirectRateLimiter, NonZeroU32)>,
-}
-
-impl Rates {
-    fn new(limits: &RealtimeLimits) -> Self {
-        Self {
-            requests: limits.requests_per_minute.map(|limit| RateLimiter::direct(quota(limit, 60).0)),
-            input_tokens: limits.input_tokens_per_minute.map(|limit| {
-                let (quota, burst) = quota(limit, 6);
-                (RateLimiter::direct(quota), burst)
-            }),
-        }
-    }
-
-    async fn wait(&self, tokens: u32) {
-        if let Some(requests) = &self.requests {
-            requests.until_ready().await;
-        }
-        if let (Some((limiter, burst)), Some(tokens)) = (&self.input_tokens, NonZeroU32::new(tokens)) {
-            // A request above the burst takes all of it: it could never pass otherwise.
-            let fits = limiter.until_n_ready(tokens.min(*burst)).await;
-            fits.expect("at most the burst was asked for");
-        }
-    }
-}
-
-/// At once `limit / share`, and the rest evenly over the minute.
-fn quota(limit: u32, share: u32) -> (Quota, NonZeroU32) {
-    let limit = limit.max(1);
-    let burst = NonZeroU32::new(limit / share).unwrap_or(NonZeroU32::MIN);
-    let steady = NonZeroU32::new(limit.saturating_sub(burst.get())).unwrap_or(NonZeroU32::MIN);
-    (Quota::per_minute(steady).allow_burst(burst), burst)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod commit;
 pub(crate) mod limits;
+pub(crate) mod rates;
 pub(crate) mod realtime;
 pub mod registry;
 pub(crate) mod rows;

@@ -7,20 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use db::dispatches::DispatchLease;
 use db::outcomes::{Attempt, RowOutcome};
-use domain::failure::{Class, Failure, Next, Tally};
+use domain::failure::{Class, Failure, Next};
 use domain::money::Money;
 use domain::outcome::{Outcome, Status, Usage};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use providers::Reply;
+use providers::{Answer, Reply};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::Job;
 use crate::run::commit::{Committer, RowResult};
-use crate::run::limits::Permit;
+use crate::run::limits::{Permit, Slot};
 use crate::run::registry::Model;
 use crate::run::rows::{OpenRow, Queue};
+use crate::worker::Held;
 use crate::{Context, StepError};
 
 /// A leased dispatch being worked on.
@@ -38,6 +39,8 @@ pub(crate) struct Dispatch<'a> {
     pub unsent: Arc<AtomicUsize>,
     /// Wakes whoever decides about further dispatches.
     pub wake: &'a Notify,
+    /// Whether the lease is sure to hold still.
+    pub held: &'a Held,
 }
 
 type Admission = BoxFuture<'static, (OpenRow, Permit)>;
@@ -67,7 +70,11 @@ impl Dispatch<'_> {
                 Some((row, permit, reply)) = calls.next() => self.finish(&mut queue, row, permit, reply),
                 (row, permit) = maybe(&mut admission) => {
                     admission = None;
-                    self.send(&mut calls, &prepared, row, permit);
+                    if self.held.are_valid() {
+                        self.send(&mut calls, &prepared, row, permit);
+                    } else {
+                        self.stop.cancel();
+                    }
                 }
                 () = sleep_until(queue.next_at()), if admission.is_none() && !stopped => {}
             }
@@ -98,7 +105,7 @@ impl Dispatch<'_> {
             Ok(messages) => messages,
             Err(error) => {
                 let failure = Failure::new(Class::Permanent, error.code(), error.to_string());
-                return self.dead_letter(row, Some(permit.worked()), failure, None, Charge::none());
+                return self.dead_letter(&row, failure, None, Charge::none(), permit.worked());
             }
         };
         let (model, prepared) = (self.model.clone(), prepared.clone());
@@ -115,75 +122,69 @@ impl Dispatch<'_> {
         let charge = self.charge(&reply);
         row.add(&charge);
         match reply.result {
-            Ok(answer) => {
-                let outcome = Outcome {
-                    status: Status::Succeeded,
-                    response: Some(answer.text),
-                    error: None,
-                    model: Some(self.model.name.to_string()),
-                    finish_reason: answer.finish_reason,
-                    usage: row.usage,
-                    cost: row.cost,
-                    attempts: row.tally.total + 1,
-                };
-                self.close(&row, outcome, charge, Some(permit.worked()));
+            Ok(answer) => self.succeeded(&row, answer, charge, permit),
+            Err(failure) => {
+                let Reply { refusal, http_status, request_id, .. } = reply;
+                row.tally.counted += u32::from(failure.class.counts());
+                row.tally.total += 1;
+                self.failed(queue, row, permit, failure, Told { charge, refusal, http_status, request_id });
             }
-            Err(failure) => self.failed(queue, row, permit, failure, charge, reply.refusal, reply.http_status, reply.request_id),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one reply")]
-    fn failed(
-        &self,
-        queue: &mut Queue,
-        mut row: OpenRow,
-        permit: Permit,
-        failure: Failure,
-        charge: Charge,
-        refusal: Option<String>,
-        http_status: Option<u16>,
-        request_id: Option<String>,
-    ) {
-        let counts = failure.class.counts();
-        row.tally = Tally { counted: row.tally.counted + u32::from(counts), total: row.tally.total + 1 };
-        let next = failure.next(row.tally, self.job.spec.limits.max_attempts);
-        let slot = match next {
-            Next::Pause => permit.stopped(&self.model.group, &failure.error.code, &failure.error.message),
-            Next::Again | Next::DeadLetter => permit.worked(),
+    fn succeeded(&self, row: &OpenRow, answer: Answer, charge: Charge, permit: Permit) {
+        let outcome = Outcome {
+            status: Status::Succeeded,
+            response: Some(answer.text),
+            error: None,
+            model: Some(self.model.name.to_string()),
+            finish_reason: answer.finish_reason,
+            usage: row.usage,
+            cost: row.cost,
+            attempts: row.tally.total + 1,
         };
+        self.close(row, outcome, charge, permit.worked());
+    }
+
+    fn failed(&self, queue: &mut Queue, row: OpenRow, permit: Permit, failure: Failure, told: Told) {
+        let next = failure.next(row.tally, self.job.spec.limits.max_attempts);
+        let slot = self.tell_group(&failure, next, permit);
+        if next == Next::DeadLetter {
+            return self.dead_letter(&row, failure, told.refusal, told.charge, slot);
+        }
+        let wait = match next {
+            Next::Again => self.context.options.backoff.wait(row.tally.total, fastrand::f64(), failure.retry_after),
+            Next::Pause | Next::DeadLetter => Duration::ZERO,
+        };
+        let attempt = Attempt {
+            row: row.number(),
+            attempt: row.tally.total,
+            counted: failure.class.counts(),
+            error: failure.error,
+            http_status: told.http_status,
+            request_id: told.request_id,
+            usage: told.charge.usage,
+            cost: told.charge.cost,
+            retry_after: wait,
+        };
+        self.committer.row(&self.lease, row.chunk.chunk_no, RowResult::Attempt(attempt), slot);
+        if next == Next::Pause { queue.push_front(row) } else { queue.push_after(row, wait) }
+    }
+
+    /// What a failure means for the calls of everybody else.
+    fn tell_group(&self, failure: &Failure, next: Next, permit: Permit) -> Slot {
         if failure.class == Class::Wait
             && let Some(asked) = failure.retry_after
         {
             self.model.group.cool_down(asked);
         }
-        let wait = match next {
-            Next::DeadLetter => return self.dead_letter(row, Some(slot), failure, refusal, charge),
-            Next::Again => self.context.options.backoff.wait(row.tally.total, fastrand::f64(), failure.retry_after),
-            Next::Pause => Duration::ZERO,
-        };
-        let attempt = Attempt {
-            row: row.number(),
-            attempt: row.tally.total,
-            counted: counts,
-            error: failure.error,
-            http_status,
-            request_id,
-            usage: charge.usage,
-            cost: charge.cost,
-            retry_after: wait,
-        };
-        self.committer.row(&self.lease, row.chunk.chunk_no, RowResult::Attempt(attempt), Some(slot));
-        if next == Next::Pause { queue.push_front(row) } else { queue.push_after(row, wait) }
+        match next {
+            Next::Pause => permit.stopped(&self.model.group, &failure.error.code, &failure.error.message),
+            Next::Again | Next::DeadLetter => permit.worked(),
+        }
     }
 
-    fn dead_letter(
-        &self,
-        row: OpenRow,
-        slot: Option<crate::run::limits::Slot>,
-        failure: Failure,
-        refusal: Option<String>,
-        charge: Charge,
-    ) {
+    fn dead_letter(&self, row: &OpenRow, failure: Failure, refusal: Option<String>, charge: Charge, slot: Slot) {
         let outcome = Outcome {
             status: Status::Failed,
             response: refusal,
@@ -194,10 +195,10 @@ impl Dispatch<'_> {
             cost: row.cost,
             attempts: row.tally.total,
         };
-        self.close(&row, outcome, charge, slot);
+        self.close(row, outcome, charge, slot);
     }
 
-    fn close(&self, row: &OpenRow, outcome: Outcome, charge: Charge, slot: Option<crate::run::limits::Slot>) {
+    fn close(&self, row: &OpenRow, outcome: Outcome, charge: Charge, slot: Slot) {
         let outcome = RowOutcome { row: row.number(), outcome, last_usage: charge.usage, last_cost: charge.cost };
         self.committer.row(&self.lease, row.chunk.chunk_no, RowResult::Outcome(outcome), slot);
     }
@@ -212,6 +213,14 @@ impl Dispatch<'_> {
         };
         Charge { usage: reply.usage.unwrap_or_default(), cost }
     }
+}
+
+/// What a reply without an answer told.
+struct Told {
+    charge: Charge,
+    refusal: Option<String>,
+    http_status: Option<u16>,
+    request_id: Option<String>,
 }
 
 /// What one reply used.

@@ -45,8 +45,8 @@ impl Registry {
             None => None,
         };
         tx.commit().await?;
-        let capability =
-            capability.ok_or_else(|| StepError::Retry { what: format!("the model {name} is not configured"), source: None })?;
+        let capability = capability
+            .ok_or_else(|| StepError::Retry { what: format!("the model {name} is not configured"), source: None })?;
         let version = Version {
             provider: capability.provider_version,
             model: capability.model_version,
@@ -93,7 +93,12 @@ impl Registry {
     }
 
     /// A group keeps its state for as long as its limits stay the same.
-    async fn group(&self, context: &Context, name: LimitGroup, limits: RealtimeLimits) -> Result<Arc<Group>, StepError> {
+    async fn group(
+        &self,
+        context: &Context,
+        name: LimitGroup,
+        limits: RealtimeLimits,
+    ) -> Result<Arc<Group>, StepError> {
         if let Some(group) = lock(&self.groups).get(&name)
             && *group.limits() == limits
         {

@@ -116,10 +116,15 @@ pub(crate) async fn load(context: &Context, lease: &DispatchLease, job: &Job) ->
         let bytes = files.read(&chunk.input_path).await?;
         let input = tokio::task::spawn_blocking(move || dataset::chunk::decode(bytes)).await??;
         let chunk = Arc::new(Chunk { chunk_no: chunk.chunk_no, input: Arc::new(input) });
-        let mut histories: HashMap<u64, History> = histories.into_iter().map(|history| (history.row, history)).collect();
+        let mut histories: HashMap<u64, History> =
+            histories.into_iter().map(|history| (history.row, history)).collect();
         for offset in rows.iter() {
             let history = histories.remove(&(chunk.input.first_row + offset as u64));
-            enqueue(&mut queue, OpenRow::new(chunk.clone(), offset, history.as_ref()), history.map(|history| history.wait));
+            enqueue(
+                &mut queue,
+                OpenRow::new(chunk.clone(), offset, history.as_ref()),
+                history.map(|history| history.wait),
+            );
         }
     }
     Ok(queue)

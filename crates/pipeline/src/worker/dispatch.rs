@@ -63,6 +63,7 @@ async fn run(
         abort: worker.abort.clone(),
         unsent,
         wake: &worker.wake,
+        held: &worker.held,
     };
     realtime::run(&dispatch).await
 }

@@ -1,7 +1,6 @@
 //! Keeps the worker's leases, one statement for all of them, and notices those that are lost.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -9,25 +8,19 @@ use super::Worker;
 
 /// Runs until it is dropped.
 pub(super) async fn run(worker: Arc<Worker>) {
-    let lease = worker.context.options.lease;
-    let interval = lease / 3;
-    let mut kept = Instant::now();
+    let interval = worker.context.options.lease / 3;
     loop {
         let beat = Instant::now();
-        match tokio::time::timeout(interval, prolong(&worker)).await {
-            Ok(Ok(())) => kept = beat,
+        match tokio::time::timeout(interval, prolong(&worker, beat)).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "heartbeat failed"),
             Err(_) => tracing::warn!("heartbeat took too long"),
         }
-        // Nobody may send under a lease that may have run out: while the database was away, or this process was stopped.
-        if kept.elapsed() > lease {
-            worker.held.stop_dispatches();
-        }
-        tokio::time::sleep_until(beat + interval.min(Duration::from_secs(10))).await;
+        tokio::time::sleep_until(beat + interval).await;
     }
 }
 
-async fn prolong(worker: &Worker) -> db::Result<()> {
+async fn prolong(worker: &Worker, beat: Instant) -> db::Result<()> {
     let lease = worker.context.options.lease;
     let mut tx = worker.context.db.scheduler().await?;
     let before = (worker.held.steps().clone(), worker.held.dispatches().clone());
@@ -35,5 +28,6 @@ async fn prolong(worker: &Worker) -> db::Result<()> {
     let dispatches = db::dispatches::heartbeat(&mut tx, worker.id, lease).await?.into_iter().collect();
     tx.commit().await?;
     worker.held.keep_only(&before, &steps, &dispatches);
+    worker.held.prolong(beat, lease);
     Ok(())
 }

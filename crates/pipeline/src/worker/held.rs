@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::ids::{DispatchId, JobId, StepId};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::run::limits::Group;
@@ -33,13 +35,29 @@ pub(crate) struct HeldDispatch {
 pub(crate) type Leases = (HashMap<StepId, HeldStep>, HashMap<DispatchId, HeldDispatch>);
 
 /// Both, by id. No lock is held across an await.
-#[derive(Default)]
 pub(crate) struct Held {
+    valid_until: Mutex<Instant>,
     steps: Mutex<HashMap<StepId, HeldStep>>,
     dispatches: Mutex<HashMap<DispatchId, HeldDispatch>>,
 }
 
 impl Held {
+    /// Nothing yet. What is claimed from now on is held for at least a lease.
+    pub(crate) fn new(lease: Duration) -> Self {
+        Self { valid_until: Mutex::new(Instant::now() + lease), steps: Mutex::default(), dispatches: Mutex::default() }
+    }
+
+    /// Whether the leases are sure to hold still. They are not while the database is away, or when this process was stopped for a
+    /// while: nobody may send then until a heartbeat has told what is still ours.
+    pub(crate) fn are_valid(&self) -> bool {
+        Instant::now() < *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A heartbeat that began at `beat` went well.
+    pub(crate) fn prolong(&self, beat: Instant, lease: Duration) {
+        *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = beat + lease;
+    }
+
     pub(crate) fn steps(&self) -> MutexGuard<'_, HashMap<StepId, HeldStep>> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -49,7 +67,12 @@ impl Held {
     }
 
     /// After a heartbeat: what was held before it, and is no longer ours, is given up. What was claimed meanwhile is not looked at.
-    pub(crate) fn keep_only(&self, before: &Leases, steps: &HashMap<StepId, i32>, dispatches: &HashMap<DispatchId, i32>) {
+    pub(crate) fn keep_only(
+        &self,
+        before: &Leases,
+        steps: &HashMap<StepId, i32>,
+        dispatches: &HashMap<DispatchId, i32>,
+    ) {
         for (id, held) in before.0.iter().filter(|(id, held)| steps.get(id) != Some(&held.epoch)) {
             // A step that has just ended is no loss.
             if self.steps().contains_key(id) {
@@ -69,11 +92,6 @@ impl Held {
     pub(crate) fn stop_all(&self) {
         self.dispatches().values().for_each(|held| held.stop.cancel());
         self.steps().values().for_each(|held| held.lost.cancel());
-    }
-
-    /// No new calls: the leases may have run out while nobody could prolong them.
-    pub(crate) fn stop_dispatches(&self) {
-        self.dispatches().values().for_each(|held| held.stop.cancel());
     }
 
     /// Jobs that have a dispatch here.

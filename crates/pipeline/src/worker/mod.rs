@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use self::held::Held;
+pub(crate) use self::held::Held;
 use crate::job::Jobs;
 use crate::run::commit::Committer;
 use crate::{Context, Registry};
@@ -45,13 +45,14 @@ pub(crate) struct Worker {
 pub async fn run(context: Context, stop: CancellationToken) {
     let grace = context.options.grace;
     let (committer, writer) = Committer::start(context.db.clone());
+    let held = Held::new(context.options.lease);
     let worker = Arc::new(Worker {
         context,
         id: WorkerId(Uuid::now_v7()),
         jobs: Jobs::default(),
         registry: Registry::default(),
         committer,
-        held: Held::default(),
+        held,
         wake: Notify::new(),
         look: Notify::new(),
         tasks: TaskTracker::new(),

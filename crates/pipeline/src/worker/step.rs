@@ -54,7 +54,10 @@ async fn end(worker: &Worker, lease: &StepLease, result: Option<Result<(), StepE
         Some(Err(StepError::Retry { what, source })) => {
             tracing::warn!(job.id = %lease.job_id, step = lease.kind.name(), ?source, "{what}; the step will be tried again");
             let unit = fastrand::f64();
-            let wait = Duration::from_secs(1).saturating_mul(1 << lease.failures.min(6)).min(LONGEST_WAIT).mul_f64(0.5 + unit / 2.0);
+            let wait = Duration::from_secs(1)
+                .saturating_mul(1 << lease.failures.min(6))
+                .min(LONGEST_WAIT)
+                .mul_f64(0.5 + unit / 2.0);
             db::steps::hand_back(&mut tx, lease, wait, Some(&what)).await
         }
         Some(Err(StepError::FailJob { code, detail })) => {

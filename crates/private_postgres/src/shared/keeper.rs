@@ -31,11 +31,7 @@ pub fn keep(directory: &Path, linger: Duration) -> Result<(), Error> {
     }
     let users = open(&files.users)?;
     files.remove_url();
-    let options = Options {
-        durable: false,
-        max_connections: CONNECTIONS,
-        ..Options::new(&files.server)
-    };
+    let options = Options { durable: false, max_connections: CONNECTIONS, ..Options::new(&files.server) };
     let mut server = PrivatePostgres::start(options)?;
     files.write_url(&server.url("postgres"))?;
     // From here on `users` is held alone, or nobody can find this server.

@@ -50,11 +50,7 @@ fn lock_files_that_name_a_stranger_are_no_obstacle() {
     drop(start(directory.path()));
     let stranger = std::process::id();
     fs::write(directory.path().join("data/postmaster.pid"), format!("{stranger}\n")).unwrap();
-    fs::write(
-        directory.path().join("socket/.s.PGSQL.5432.lock"),
-        format!("{stranger}\n"),
-    )
-    .unwrap();
+    fs::write(directory.path().join("socket/.s.PGSQL.5432.lock"), format!("{stranger}\n")).unwrap();
     start(directory.path());
 }
 
@@ -108,10 +104,7 @@ fn cluster_of_another_version_is_refused() {
     drop(start(directory.path()));
     fs::write(directory.path().join("data/PG_VERSION"), "9\n").unwrap();
     let error = PrivatePostgres::start(options(directory.path())).unwrap_err();
-    assert!(
-        matches!(&error, Error::VersionMismatch { found, .. } if found == "9"),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::VersionMismatch { found, .. } if found == "9"), "{error}");
 }
 
 #[test]
@@ -133,10 +126,7 @@ fn directory_that_the_server_cannot_enter_is_refused_with_its_name() {
     let closed = tempfile::tempdir().unwrap();
     fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let error = PrivatePostgres::start(options(&closed.path().join("below"))).unwrap_err();
-    assert!(
-        matches!(&error, Error::Unreachable { closed: named, .. } if named == closed.path()),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Unreachable { closed: named, .. } if named == closed.path()), "{error}");
 }
 
 #[test]

@@ -17,11 +17,7 @@ fn every_test_has_the_server_of_its_user() {
 }
 
 fn place(directory: &Path) -> Place {
-    Place {
-        directory: directory.to_owned(),
-        keeper: PROGRAM.into(),
-        linger: Duration::from_secs(1),
-    }
+    Place { directory: directory.to_owned(), keeper: PROGRAM.into(), linger: Duration::from_secs(1) }
 }
 
 fn keeper_has_ended(directory: &Path) -> bool {

@@ -16,10 +16,7 @@ pub fn start(directory: &Path) -> PrivatePostgres {
 }
 
 pub fn options(directory: &Path) -> Options {
-    Options {
-        durable: false,
-        ..Options::new(directory)
-    }
+    Options { durable: false, ..Options::new(directory) }
 }
 
 /// Runs SQL and returns its output, one value per line.

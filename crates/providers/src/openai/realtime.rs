@@ -31,7 +31,8 @@ impl OpenAi {
 
     async fn send(&self, prepared: &Bytes, messages: &[Message]) -> Reply {
         let Some(url) = &self.url else {
-            let failure = Failure::new(Class::KeyLevel, "provider_misconfigured", "the provider's base_url is not a URL");
+            let failure =
+                Failure::new(Class::KeyLevel, "provider_misconfigured", "the provider's base_url is not a URL");
             return Reply::without_answer(failure);
         };
         match self.http.post(url, self.headers.clone(), encode::body(prepared, messages), self.timeout).await {
@@ -46,7 +47,11 @@ impl Driver for OpenAi {
         encode::prepare(&self.upstream_model, params, self.max_tokens)
     }
 
-    fn chat<'a>(&'a self, prepared: &'a Bytes, messages: &'a [Message]) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+    fn chat<'a>(
+        &'a self,
+        prepared: &'a Bytes,
+        messages: &'a [Message],
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
         Box::pin(self.send(prepared, messages))
     }
 }
@@ -112,7 +117,8 @@ fn read(reply: &HttpReply, now: SystemTime) -> Reply {
     match serde_json::from_slice::<Completion>(&reply.body) {
         Ok(completion) => Reply { http_status, request_id, ..answer(completion) },
         Err(wrong) => {
-            let failure = Failure::new(Class::Transient, "invalid_provider_response", format!("not a chat completion: {wrong}"));
+            let failure =
+                Failure::new(Class::Transient, "invalid_provider_response", format!("not a chat completion: {wrong}"));
             Reply { http_status, request_id, ..Reply::without_answer(failure) }
         }
     }
@@ -127,7 +133,8 @@ fn answer(completion: Completion) -> Reply {
     let AssistantMessage { content, refusal } = choice.message;
     let filtered = choice.finish_reason.as_deref() == Some("content_filter");
     if refusal.is_some() || filtered {
-        let words = if filtered { "the provider's content filter stopped the answer" } else { "the model refused to answer" };
+        let words =
+            if filtered { "the provider's content filter stopped the answer" } else { "the model refused to answer" };
         let failure = Failure::new(Class::Refusal, "refused", words);
         return Reply { usage, refusal: refusal.or(content), ..Reply::without_answer(failure) };
     }
@@ -165,7 +172,12 @@ mod tests {
 
     #[test]
     fn usage_that_cannot_be_is_unknown() {
-        for usage in ["null", "{}", r#"{"prompt_tokens":-1,"completion_tokens":1}"#, r#"{"prompt_tokens":1,"completion_tokens":9000000000000}"#] {
+        for usage in [
+            "null",
+            "{}",
+            r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":9000000000000}"#,
+        ] {
             let reply = read_json(&format!(r#"{{"choices":[{{"message":{{"content":"x"}}}}],"usage":{usage}}}"#));
             assert!(reply.result.is_ok() && reply.usage.is_none(), "{usage}");
         }
@@ -185,14 +197,22 @@ mod tests {
 
     #[test]
     fn what_is_no_completion_may_be_tried_again() {
-        for body in ["", "<html>", "{\"choices\":[", "[]", r#"{"choices":[]}"#, r#"{"choices":[{"message":{"content":"\ud800"}}]}"#] {
+        for body in [
+            "",
+            "<html>",
+            "{\"choices\":[",
+            "[]",
+            r#"{"choices":[]}"#,
+            r#"{"choices":[{"message":{"content":"\ud800"}}]}"#,
+        ] {
             assert_eq!(failure(&read_json(body)), (Class::Transient, "invalid_provider_response"), "{body}");
         }
     }
 
     #[test]
     fn an_empty_answer_is_an_answer() {
-        let reply = read_json(r#"{"choices":[{"message":{"content":null,"tool_calls":[]},"finish_reason":"tool_calls"}]}"#);
+        let reply =
+            read_json(r#"{"choices":[{"message":{"content":null,"tool_calls":[]},"finish_reason":"tool_calls"}]}"#);
         assert_eq!(reply.result.map(|answer| answer.text), Ok(String::new()));
     }
 }

@@ -28,10 +28,7 @@ pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> 
         Fault::InsufficientQuota => ApiError::insufficient_quota().into(),
         Fault::ContextLength => ApiError::context_length(completion.prompt_tokens, 0, 1).into(),
         Fault::Timeout => Reply::unanswered(Payload::Silence),
-        Fault::Slow { delay } => Reply {
-            delay: *delay,
-            ..Reply::answer(&completion)
-        },
+        Fault::Slow { delay } => Reply { delay: *delay, ..Reply::answer(&completion) },
         Fault::Drip { interval } => ok(JSON, Payload::Drip(*interval)),
         Fault::DropBefore => Reply::unanswered(Payload::Close),
         Fault::DropAfter => with_payload(&completion, |_| Payload::Close),
@@ -42,10 +39,7 @@ pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> 
         Fault::WrongType => ok(JSON, WRONG_TYPE.as_bytes().to_vec()),
         Fault::Endless => ok(JSON, Payload::Endless(completion.head())),
         Fault::Oversized { bytes } => oversized(completion, *bytes),
-        Fault::BadContentType => Reply {
-            content_type: "text/plain",
-            ..Reply::answer(&completion)
-        },
+        Fault::BadContentType => Reply { content_type: "text/plain", ..Reply::answer(&completion) },
         Fault::Refusal => answer(Content::Refusal(REFUSAL)),
         Fault::ContentFilter { as_error: true } => ApiError::content_filter().into(),
         Fault::ContentFilter { as_error: false } => half(completion, "content_filter"),
@@ -56,11 +50,9 @@ pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> 
         Fault::NoUsage => usage(ReportedUsage::Absent),
         Fault::NegativeUsage => usage(ReportedUsage::Negative),
         Fault::HugeUsage => usage(ReportedUsage::Huge),
-        Fault::ToolCall => Reply::answer(&Completion {
-            finish_reason: "tool_calls",
-            content: Content::ToolCall,
-            ..completion
-        }),
+        Fault::ToolCall => {
+            Reply::answer(&Completion { finish_reason: "tool_calls", content: Content::ToolCall, ..completion })
+        }
         Fault::LoneSurrogate => answer(Content::LoneSurrogate(text)),
         Fault::Nul => with_text(completion, &format!("{text}\0")),
         Fault::Unicode => with_text(completion, &format!("{text}{UNICODE}")),
@@ -73,17 +65,11 @@ fn ok(content_type: &'static str, payload: impl Into<Payload>) -> Reply {
 }
 
 fn with_text(completion: Completion<'_>, text: &str) -> Reply {
-    Reply::answer(&Completion {
-        content: Content::Text(text),
-        ..completion
-    })
+    Reply::answer(&Completion { content: Content::Text(text), ..completion })
 }
 
 fn with_payload(completion: &Completion<'_>, payload: fn(Vec<u8>) -> Payload) -> Reply {
-    Reply {
-        payload: payload(completion.body()),
-        ..Reply::answer(completion)
-    }
+    Reply { payload: payload(completion.body()), ..Reply::answer(completion) }
 }
 
 fn cut(mut body: Vec<u8>) -> Payload {
@@ -106,16 +92,9 @@ fn first_half(text: &str) -> &str {
 
 /// Sent piece by piece, because the size asked for may exceed memory.
 fn oversized(completion: Completion<'_>, bytes: u64) -> Reply {
-    let completion = Completion {
-        content: Content::Filler(bytes),
-        ..completion
-    };
+    let completion = Completion { content: Content::Filler(bytes), ..completion };
     Reply {
-        payload: Payload::Padded {
-            head: completion.head(),
-            filler: bytes,
-            tail: completion.tail(),
-        },
+        payload: Payload::Padded { head: completion.head(), filler: bytes, tail: completion.tail() },
         ..Reply::answer(&completion)
     }
 }

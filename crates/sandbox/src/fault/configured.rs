@@ -58,9 +58,7 @@ impl ConfiguredFault {
 /// The finalizer of SplitMix64 over digest, seed and index.
 fn mix(digest: Digest, seed: u64, index: usize) -> u64 {
     let index = u64::try_from(index).unwrap_or(u64::MAX);
-    let salt = seed
-        .wrapping_add(index.wrapping_add(1))
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let salt = seed.wrapping_add(index.wrapping_add(1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     split_mix(u64::from_be_bytes(digest.first()) ^ split_mix(salt))
 }
 
@@ -99,9 +97,7 @@ mod tests {
     }
 
     fn met(fault: &ConfiguredFault, seed: u64) -> Vec<u64> {
-        (0..10_000)
-            .filter(|&number| fault.meets("echo", digest(number), 1, seed, 0))
-            .collect()
+        (0..10_000).filter(|&number| fault.meets("echo", digest(number), 1, seed, 0)).collect()
     }
 
     #[test]

@@ -36,15 +36,8 @@ const PLAIN: [Fault; 24] = [
     Fault::Unicode,
 ];
 
-const RETRIES: [Retry; 7] = [
-    Retry::None,
-    Retry::Seconds,
-    Retry::Ms,
-    Retry::Date,
-    Retry::Garbage,
-    Retry::Huge,
-    Retry::Past,
-];
+const RETRIES: [Retry; 7] =
+    [Retry::None, Retry::Seconds, Retry::Ms, Retry::Date, Retry::Garbage, Retry::Huge, Retry::Past];
 
 /// Why a text is not a fault. The sandbox answers it as a 400, so that a typing error in a test is seen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,17 +102,10 @@ impl<'a> Words<'a> {
     pub fn fault(&mut self) -> Result<Fault, InvalidFault> {
         match self.name {
             "status" => self.status(),
-            "rate_limit" => Ok(Fault::RateLimit {
-                retry: self.retry()?,
-                delay: self.seconds("delay", 1.0)?,
-            }),
+            "rate_limit" => Ok(Fault::RateLimit { retry: self.retry()?, delay: self.seconds("delay", 1.0)? }),
             "slow" => Ok(Fault::Slow { delay: self.ms(1000)? }),
-            "drip" => Ok(Fault::Drip {
-                interval: self.ms(100)?,
-            }),
-            "oversized" => Ok(Fault::Oversized {
-                bytes: self.number("bytes")?.unwrap_or(16 * 1024 * 1024),
-            }),
+            "drip" => Ok(Fault::Drip { interval: self.ms(100)? }),
+            "oversized" => Ok(Fault::Oversized { bytes: self.number("bytes")?.unwrap_or(16 * 1024 * 1024) }),
             "content_filter" => match self.take("as") {
                 None => Ok(Fault::ContentFilter { as_error: false }),
                 Some("400") => Ok(Fault::ContentFilter { as_error: true }),
@@ -148,10 +134,9 @@ impl<'a> Words<'a> {
     pub fn finish(self) -> Result<(), InvalidFault> {
         match self.parameters.first() {
             None => Ok(()),
-            Some((parameter, _)) => Err(InvalidFault::Parameter {
-                fault: self.name.to_owned(),
-                parameter: (*parameter).to_owned(),
-            }),
+            Some((parameter, _)) => {
+                Err(InvalidFault::Parameter { fault: self.name.to_owned(), parameter: (*parameter).to_owned() })
+            }
         }
     }
 
@@ -169,10 +154,7 @@ impl<'a> Words<'a> {
 
     fn retry(&mut self) -> Result<Retry, InvalidFault> {
         let value = self.take("retry").unwrap_or("seconds");
-        RETRIES
-            .into_iter()
-            .find(|retry| retry.name() == value)
-            .ok_or_else(|| self.invalid("retry", value))
+        RETRIES.into_iter().find(|retry| retry.name() == value).ok_or_else(|| self.invalid("retry", value))
     }
 
     fn ms(&mut self, default: u64) -> Result<Duration, InvalidFault> {
@@ -195,11 +177,7 @@ impl<'a> Words<'a> {
     }
 
     fn invalid(&self, parameter: &'static str, value: &str) -> InvalidFault {
-        InvalidFault::Value {
-            fault: self.name.to_owned(),
-            parameter,
-            value: value.to_owned(),
-        }
+        InvalidFault::Value { fault: self.name.to_owned(), parameter, value: value.to_owned() }
     }
 }
 

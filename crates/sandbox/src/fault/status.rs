@@ -20,9 +20,7 @@ pub(super) fn reply(status: u16, code: Option<&str>, kind: Option<&str>) -> Repl
         message: Cow::Borrowed(message),
         kind: kind.map_or(Cow::Borrowed(usual_kind), |kind| Cow::Owned(kind.to_owned())),
         param: None,
-        code: code
-            .map(|code| Cow::Owned(code.to_owned()))
-            .or(usual_code.map(Cow::Borrowed)),
+        code: code.map(|code| Cow::Owned(code.to_owned())).or(usual_code.map(Cow::Borrowed)),
     };
     error.into()
 }

@@ -162,11 +162,7 @@ impl Meeting<'_> {
         let answer_tokens = request.max_tokens.unwrap_or(0);
         let tokens = prompt_tokens.saturating_add(answer_tokens);
         if tokens > model.context_tokens {
-            return Err(ApiError::context_length(
-                prompt_tokens,
-                answer_tokens,
-                model.context_tokens,
-            ));
+            return Err(ApiError::context_length(prompt_tokens, answer_tokens, model.context_tokens));
         }
         let (permit, levels) = if model.is_limited() {
             let now = self.arrival.at.instant;
@@ -229,13 +225,7 @@ impl Meeting<'_> {
 
 impl From<Reply> for Decision {
     fn from(reply: Reply) -> Self {
-        Self {
-            reply,
-            fault: None,
-            prompt_tokens: 0,
-            levels: Levels::default(),
-            permit: None,
-        }
+        Self { reply, fault: None, prompt_tokens: 0, levels: Levels::default(), permit: None }
     }
 }
 

@@ -142,10 +142,7 @@ impl Completion<'_> {
 
     fn end_choice(&self, out: &mut Vec<u8>) {
         let finish_reason = self.finish_reason;
-        put(
-            out,
-            format_args!(r#"}},"logprobs":null,"finish_reason":"{finish_reason}"}}"#),
-        );
+        put(out, format_args!(r#"}},"logprobs":null,"finish_reason":"{finish_reason}"}}"#));
     }
 
     fn end(&self, out: &mut Vec<u8>) {

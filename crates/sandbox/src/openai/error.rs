@@ -56,18 +56,12 @@ impl ApiError {
     }
 
     pub fn wrong_type(param: &str, expected: &str, value: &Value<'_>) -> Self {
-        let message = format!(
-            "Invalid type for '{param}': expected {expected}, but got {}.",
-            value.kind()
-        );
+        let message = format!("Invalid type for '{param}': expected {expected}, but got {}.", value.kind());
         Self::parameter(param, "invalid_type", message)
     }
 
     pub fn not_one_of(param: &str, value: &str, allowed: &[&str]) -> Self {
-        let message = format!(
-            "Invalid value: '{value}'. Supported values are: {}.",
-            allowed.join(", ")
-        );
+        let message = format!("Invalid value: '{value}'. Supported values are: {}.", allowed.join(", "));
         Self::parameter(param, "invalid_value", message)
     }
 

@@ -22,12 +22,7 @@ struct Model<'a> {
 
 impl<'a> Model<'a> {
     fn new(id: &'a str) -> Self {
-        Self {
-            id,
-            object: "model",
-            created: 0,
-            owned_by: "sandbox",
-        }
+        Self { id, object: "model", created: 0, owned_by: "sandbox" }
     }
 }
 

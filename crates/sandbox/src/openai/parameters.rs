@@ -122,10 +122,6 @@ fn check_unsupported_values(fields: &Fields<'_>) -> Result<(), ApiError> {
         Some(Value::List(stops)) if stops.len() <= 4 && stops.iter().all(|stop| matches!(stop, Value::Text(_))) => {
             Ok(())
         }
-        Some(other) => Err(ApiError::wrong_type(
-            "stop",
-            "a string or an array of at most 4 strings",
-            other,
-        )),
+        Some(other) => Err(ApiError::wrong_type("stop", "a string or an array of at most 4 strings", other)),
     }
 }

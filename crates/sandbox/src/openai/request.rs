@@ -44,9 +44,7 @@ impl<'a> ChatRequest<'a> {
         let messages = messages.iter().enumerate();
         Ok(Self {
             model,
-            messages: messages
-                .map(|(index, message)| Message::new(index, message))
-                .collect::<Result<_, _>>()?,
+            messages: messages.map(|(index, message)| Message::new(index, message)).collect::<Result<_, _>>()?,
             max_tokens: max_tokens(fields)?,
         })
     }
@@ -68,10 +66,7 @@ impl<'a> ChatRequest<'a> {
 
     /// The sum over all messages.
     pub fn prompt_tokens(&self) -> u64 {
-        self.messages
-            .iter()
-            .map(|message| message.texts.iter().map(|text| count_tokens(text)).sum::<u64>())
-            .sum()
+        self.messages.iter().map(|message| message.texts.iter().map(|text| count_tokens(text)).sum::<u64>()).sum()
     }
 }
 
@@ -100,10 +95,7 @@ impl<'a> Message<'a> {
             Some(other) => return Err(ApiError::wrong_type(&format!("{}.role", path()), "a string", other)),
             None => return Err(ApiError::missing(&format!("{}.role", path()))),
         };
-        Ok(Self {
-            is_user: role == "user",
-            texts: texts(&format!("{}.content", path()), role, fields.get("content"))?,
-        })
+        Ok(Self { is_user: role == "user", texts: texts(&format!("{}.content", path()), role, fields.get("content"))? })
     }
 }
 
@@ -145,11 +137,7 @@ fn max_tokens(fields: &Fields<'_>) -> Result<Option<u64>, ApiError> {
     let (new, old) = (fields.get("max_completion_tokens"), fields.get("max_tokens"));
     if new.is_some() && old.is_some() {
         let message = "Setting both 'max_tokens' and 'max_completion_tokens' is not supported.";
-        return Err(ApiError::parameter(
-            "max_tokens",
-            "invalid_parameter_combination",
-            message.to_owned(),
-        ));
+        return Err(ApiError::parameter("max_tokens", "invalid_parameter_combination", message.to_owned()));
     }
     match new.or(old) {
         Some(Value::Integer(number)) => Ok(u64::try_from(*number).ok()),
@@ -213,40 +201,16 @@ mod tests {
             (r#""max_tokens":0"#, "integer_below_min_value", "max_tokens"),
             (r#""max_tokens":"9""#, "invalid_type", "max_tokens"),
             (r#""stop":[1]"#, "invalid_type", "stop"),
-            (
-                r#""max_tokens":1,"max_completion_tokens":1"#,
-                "invalid_parameter_combination",
-                "max_tokens",
-            ),
+            (r#""max_tokens":1,"max_completion_tokens":1"#, "invalid_parameter_combination", "max_tokens"),
             (r#""model":7"#, "invalid_type", "model"),
             (r#""messages":"hi""#, "invalid_type", "messages"),
             (r#""messages":[]"#, "empty_array", "messages"),
             (r#""messages":[1]"#, "invalid_type", "messages[0]"),
-            (
-                r#""messages":[{"content":"x"}]"#,
-                "missing_required_parameter",
-                "messages[0].role",
-            ),
-            (
-                r#""messages":[{"role":"user"}]"#,
-                "missing_required_parameter",
-                "messages[0].content",
-            ),
-            (
-                r#""messages":[{"role":"me","content":"x"}]"#,
-                "invalid_value",
-                "messages[0].role",
-            ),
-            (
-                r#""messages":[{"role":"user","content":7}]"#,
-                "invalid_type",
-                "messages[0].content",
-            ),
-            (
-                r#""messages":[{"role":"user","content":"x","y":1}]"#,
-                "unknown_parameter",
-                "messages[0].y",
-            ),
+            (r#""messages":[{"content":"x"}]"#, "missing_required_parameter", "messages[0].role"),
+            (r#""messages":[{"role":"user"}]"#, "missing_required_parameter", "messages[0].content"),
+            (r#""messages":[{"role":"me","content":"x"}]"#, "invalid_value", "messages[0].role"),
+            (r#""messages":[{"role":"user","content":7}]"#, "invalid_type", "messages[0].content"),
+            (r#""messages":[{"role":"user","content":"x","y":1}]"#, "unknown_parameter", "messages[0].y"),
             (
                 r#""messages":[{"role":"user","content":[{"type":"text"}]}]"#,
                 "missing_required_parameter",

@@ -19,14 +19,10 @@ async fn outage_begins_and_ends_at_run_time() {
 #[tokio::test]
 async fn limit_steps_at_run_time() {
     let sandbox = Sandbox::start().await;
-    sandbox
-        .patch(&json!({"models": {"echo": {"requests_per_minute": 1}}}))
-        .await;
+    sandbox.patch(&json!({"models": {"echo": {"requests_per_minute": 1}}})).await;
     assert_eq!(sandbox.ask("a").await.status(), 200);
     assert_eq!(sandbox.ask("a").await.status(), 429);
-    sandbox
-        .patch(&json!({"models": {"echo": {"requests_per_minute": 2}}}))
-        .await;
+    sandbox.patch(&json!({"models": {"echo": {"requests_per_minute": 2}}})).await;
     assert_eq!(sandbox.ask("a").await.status(), 200);
 }
 
@@ -52,34 +48,19 @@ async fn stats_count_and_reset_forgets() {
     sandbox.ask("[[sandbox:status code=500 times=1]]").await;
     let stats = sandbox.stats().await;
     assert_eq!((stats.requests, stats.answers, stats.billed), (4, 3, 2));
-    assert_eq!(
-        (stats.by_status[&200], stats.by_status[&500], stats.by_fault["html"]),
-        (2, 1, 1)
-    );
+    assert_eq!((stats.by_status[&200], stats.by_status[&500], stats.by_fault["html"]), (2, 1, 1));
     assert_eq!((stats.in_flight, stats.max_in_flight), (0, 1));
     assert_eq!(stats.arrivals_per_second.iter().sum::<u32>(), 4);
     let url = format!("http://{}/_sandbox/reset", sandbox.address);
     assert_eq!(sandbox.client.post(url).send().await.expect("sent").status(), 200);
     assert_eq!(sandbox.stats().await.requests, 0);
-    assert_eq!(
-        sandbox.ask("[[sandbox:status code=500 times=1]]").await.status(),
-        500,
-        "deliveries begin anew"
-    );
+    assert_eq!(sandbox.ask("[[sandbox:status code=500 times=1]]").await.status(), 500, "deliveries begin anew");
 }
 
 #[tokio::test]
 async fn configuration_that_makes_no_sense_is_refused_at_the_start() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let faults = serde_json::from_value(json!([{"fault": "html"}])).expect("parses");
-    let served = sandbox::serve(
-        listener,
-        Config {
-            faults,
-            ..Config::default()
-        },
-        std::future::ready(()),
-    )
-    .await;
+    let served = sandbox::serve(listener, Config { faults, ..Config::default() }, std::future::ready(())).await;
     assert!(matches!(served, Err(sandbox::Error::Config(_))));
 }

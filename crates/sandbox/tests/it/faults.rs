@@ -19,11 +19,7 @@ fn text(received: &[u8]) -> String {
 
 /// Head and body of a raw response.
 fn split(received: &[u8]) -> (String, Vec<u8>) {
-    let end = received
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("a head")
-        + 4;
+    let end = received.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
     (text(&received[..end]), received[end..].to_vec())
 }
 
@@ -38,11 +34,7 @@ async fn statuses_have_true_to_life_bodies() {
     for (status, kind, code) in [
         (400, "invalid_request_error", Value::Null),
         (401, "invalid_request_error", json!("invalid_api_key")),
-        (
-            403,
-            "invalid_request_error",
-            json!("unsupported_country_region_territory"),
-        ),
+        (403, "invalid_request_error", json!("unsupported_country_region_territory")),
         (404, "invalid_request_error", json!("model_not_found")),
         (408, "timeout", Value::Null),
         (409, "conflict", Value::Null),
@@ -60,15 +52,9 @@ async fn statuses_have_true_to_life_bodies() {
         assert!(error["message"].is_string());
     }
     let response = sandbox.ask("[[sandbox:status code=502]]").await;
-    assert_eq!(
-        (response.status().as_u16(), header(&response, "content-type")),
-        (502, Some("text/html"))
-    );
+    assert_eq!((response.status().as_u16(), header(&response, "content-type")), (502, Some("text/html")));
     let (status, error) = error(sandbox.ask("[[sandbox:status code=502 error=a type=b]]").await).await;
-    assert_eq!(
-        (status.as_u16(), &error["code"], &error["type"]),
-        (502, &json!("a"), &json!("b"))
-    );
+    assert_eq!((status.as_u16(), &error["code"], &error["type"]), (502, &json!("a"), &json!("b")));
     assert!(sandbox.requests().iter().all(|request| !request.billed));
 }
 
@@ -82,24 +68,16 @@ async fn rate_limit_tells_its_delay_in_each_way() {
         ("huge", "retry-after", "31536000"),
     ] {
         let response = sandbox.ask(&format!("[[sandbox:rate_limit retry={retry}]]")).await;
-        assert_eq!(
-            (response.status().as_u16(), header(&response, name)),
-            (429, Some(value))
-        );
+        assert_eq!((response.status().as_u16(), header(&response, name)), (429, Some(value)));
         assert_eq!(error(response).await.1["code"], "rate_limit_exceeded");
     }
     let response = sandbox.ask("[[sandbox:rate_limit retry=none]]").await;
-    assert_eq!(
-        (header(&response, "retry-after"), header(&response, "retry-after-ms")),
-        (None, None)
-    );
+    assert_eq!((header(&response, "retry-after"), header(&response, "retry-after-ms")), (None, None));
     let now = i64::try_from(sandbox.requests()[0].at_ms / 1000).expect("fits");
     for (retry, from, to) in [("date delay=100", 100, 125), ("past", -3600, -3575)] {
         let response = sandbox.ask(&format!("[[sandbox:rate_limit retry={retry}]]")).await;
         let date = header(&response, "retry-after").expect("a date");
-        let date = chrono::DateTime::parse_from_rfc2822(date)
-            .expect("an HTTP date")
-            .timestamp();
+        let date = chrono::DateTime::parse_from_rfc2822(date).expect("an HTTP date").timestamp();
         assert!((from..=to).contains(&(date - now)), "{retry}: {date}");
     }
 }
@@ -109,19 +87,11 @@ async fn errors_of_the_account_and_the_prompt() {
     let sandbox = Sandbox::start().await;
     for (fault, status, kind, code) in [
         ("insufficient_quota", 429, "insufficient_quota", "insufficient_quota"),
-        (
-            "context_length",
-            400,
-            "invalid_request_error",
-            "context_length_exceeded",
-        ),
+        ("context_length", 400, "invalid_request_error", "context_length_exceeded"),
         ("content_filter as=400", 400, "invalid_request_error", "content_filter"),
     ] {
         let (got, error) = error(sandbox.ask(&format!("[[sandbox:{fault}]]")).await).await;
-        assert_eq!(
-            (got.as_u16(), &error["type"], &error["code"]),
-            (status, &json!(kind), &json!(code))
-        );
+        assert_eq!((got.as_u16(), &error["type"], &error["code"]), (status, &json!(kind), &json!(code)));
     }
 }
 
@@ -152,64 +122,33 @@ async fn answers_of_an_odd_shape() {
     let content = |body: &Value| body["choices"][0]["message"]["content"].clone();
     assert_eq!(content(&answer(&sandbox, "[[sandbox:empty_content]]").await), "");
     let null = answer(&sandbox, "[[sandbox:null_content]]").await;
-    assert_eq!(
-        (content(&null), &null["usage"]["completion_tokens"]),
-        (Value::Null, &json!(0))
-    );
+    assert_eq!((content(&null), &null["usage"]["completion_tokens"]), (Value::Null, &json!(0)));
     assert_eq!(answer(&sandbox, "[[sandbox:no_choices]]").await["choices"], json!([]));
     assert_eq!(answer(&sandbox, "[[sandbox:no_usage]]").await.get("usage"), None);
-    assert_eq!(
-        answer(&sandbox, "[[sandbox:negative_usage]]").await["usage"]["prompt_tokens"],
-        -1
-    );
-    assert_eq!(
-        answer(&sandbox, "[[sandbox:huge_usage]]").await["usage"]["completion_tokens"],
-        i64::MAX
-    );
+    assert_eq!(answer(&sandbox, "[[sandbox:negative_usage]]").await["usage"]["prompt_tokens"], -1);
+    assert_eq!(answer(&sandbox, "[[sandbox:huge_usage]]").await["usage"]["completion_tokens"], i64::MAX);
     let tool = answer(&sandbox, "[[sandbox:tool_call]]").await;
     assert_eq!(tool["choices"][0]["finish_reason"], "tool_calls");
-    assert_eq!(
-        tool["choices"][0]["message"]["tool_calls"][0]["function"]["name"],
-        "lookup"
-    );
+    assert_eq!(tool["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "lookup");
     assert_eq!(content(&answer(&sandbox, "[[sandbox:nul]]").await), "[[sandbox:nul]]\0");
     let unicode = content(&answer(&sandbox, "[[sandbox:unicode]]").await);
     assert!(unicode.as_str().expect("text").contains("\u{202e}"));
-    assert_eq!(
-        answer(&sandbox, "[[sandbox:wrong_type]]").await["choices"]["message"],
-        "none"
-    );
+    assert_eq!(answer(&sandbox, "[[sandbox:wrong_type]]").await["choices"]["message"], "none");
 }
 
 #[tokio::test]
 async fn bodies_that_are_no_answer() {
     let sandbox = Sandbox::start().await;
     let html = sandbox.ask("[[sandbox:html]]").await;
-    assert_eq!(
-        (html.status().as_u16(), header(&html, "content-type")),
-        (200, Some("text/html"))
-    );
+    assert_eq!((html.status().as_u16(), header(&html, "content-type")), (200, Some("text/html")));
     let plain = sandbox.ask("[[sandbox:bad_content_type]]").await;
     assert_eq!(header(&plain, "content-type"), Some("text/plain"));
     assert!(plain.json::<Value>().await.is_ok());
     let empty = sandbox.ask("[[sandbox:empty_body]]").await;
-    assert_eq!(
-        (empty.status().as_u16(), empty.bytes().await.expect("body").len()),
-        (200, 0)
-    );
-    let truncated = sandbox
-        .ask("[[sandbox:truncated_json]]")
-        .await
-        .bytes()
-        .await
-        .expect("whole as HTTP");
+    assert_eq!((empty.status().as_u16(), empty.bytes().await.expect("body").len()), (200, 0));
+    let truncated = sandbox.ask("[[sandbox:truncated_json]]").await.bytes().await.expect("whole as HTTP");
     assert!(serde_json::from_slice::<Value>(&truncated).is_err());
-    let surrogate = sandbox
-        .ask("[[sandbox:lone_surrogate]]")
-        .await
-        .bytes()
-        .await
-        .expect("body");
+    let surrogate = sandbox.ask("[[sandbox:lone_surrogate]]").await.bytes().await.expect("body");
     assert!(text(&surrogate).contains(r"\ud800"));
     assert!(serde_json::from_slice::<Value>(&surrogate).is_err());
 }
@@ -218,10 +157,7 @@ async fn bodies_that_are_no_answer() {
 async fn oversized_answer_is_valid_and_of_that_size() {
     let sandbox = Sandbox::start().await;
     let body = answer(&sandbox, "[[sandbox:oversized bytes=3000001]]").await;
-    assert_eq!(
-        body["choices"][0]["message"]["content"].as_str().expect("text").len(),
-        3_000_001
-    );
+    assert_eq!(body["choices"][0]["message"]["content"].as_str().expect("text").len(), 3_000_001);
     assert_eq!(body["usage"]["completion_tokens"], 750_001);
 }
 
@@ -230,11 +166,7 @@ async fn dropped_connections_get_no_byte() {
     let sandbox = Sandbox::start().await;
     assert_eq!(sandbox.raw("[[sandbox:drop_before]]").await, b"");
     assert_eq!(sandbox.raw("[[sandbox:drop_after]]").await, b"");
-    let logged: Vec<_> = sandbox
-        .requests()
-        .iter()
-        .map(|line| (line.billed, line.status))
-        .collect();
+    let logged: Vec<_> = sandbox.requests().iter().map(|line| (line.billed, line.status)).collect();
     assert_eq!(logged, [(false, None), (true, None)]);
 }
 
@@ -296,11 +228,7 @@ async fn slow_answer_comes_late() {
 #[tokio::test]
 async fn configured_fault_meets_first_deliveries_only() {
     let faults = serde_json::from_value(json!([{"fault": "status code=503", "fraction": 0.5}])).expect("faults");
-    let sandbox = Sandbox::with(Config {
-        faults,
-        ..Config::default()
-    })
-    .await;
+    let sandbox = Sandbox::with(Config { faults, ..Config::default() }).await;
     let mut first = Vec::new();
     for number in 0..40 {
         first.push(sandbox.ask(&format!("row {number}")).await.status().as_u16());

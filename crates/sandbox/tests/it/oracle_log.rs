@@ -7,32 +7,16 @@ use crate::support::Sandbox;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_stands_in_the_log_once() {
-    let sandbox = Sandbox::with(Config {
-        latency_ms: 1,
-        latency_jitter_ms: 3,
-        ..Config::default()
-    })
-    .await;
+    let sandbox = Sandbox::with(Config { latency_ms: 1, latency_jitter_ms: 3, ..Config::default() }).await;
     let prompts: Vec<_> = (0..300).map(|number| format!("row {number:04}")).collect();
-    join_all(
-        prompts
-            .iter()
-            .map(|prompt| async { sandbox.ask(prompt).await.bytes().await.expect("whole") }),
-    )
-    .await;
+    join_all(prompts.iter().map(|prompt| async { sandbox.ask(prompt).await.bytes().await.expect("whole") })).await;
     let requests = sandbox.requests();
     let numbers: BTreeSet<_> = requests.iter().map(|request| request.seq).collect();
     assert_eq!(numbers, (1..=300).collect());
     assert_eq!(requests.len(), 300);
     let totals = Totals::of(sandbox.log_path()).expect("readable");
-    assert_eq!(
-        (totals.requests, totals.answered, totals.billed, totals.abandoned),
-        (300, 300, 300, 0)
-    );
-    assert_eq!(
-        (totals.billed_prompt_tokens, totals.billed_completion_tokens),
-        (600, 600)
-    );
+    assert_eq!((totals.requests, totals.answered, totals.billed, totals.abandoned), (300, 300, 300, 0));
+    assert_eq!((totals.billed_prompt_tokens, totals.billed_completion_tokens), (600, 600));
 }
 
 #[tokio::test]
@@ -42,48 +26,27 @@ async fn line_holds_the_facts_of_its_request() {
     sandbox.ask("four").await;
     sandbox.ask("[[sandbox:refusal]]").await;
     let [first, second, third] = sandbox.requests().try_into().expect("three lines");
-    assert_eq!(
-        (first.key_tail.as_deref(), first.model.as_deref()),
-        (Some("-key"), Some("echo"))
-    );
-    assert_eq!(
-        (first.prompt_tokens, first.completion_tokens, first.billed, first.status),
-        (1, 1, true, Some(200))
-    );
+    assert_eq!((first.key_tail.as_deref(), first.model.as_deref()), (Some("-key"), Some("echo")));
+    assert_eq!((first.prompt_tokens, first.completion_tokens, first.billed, first.status), (1, 1, true, Some(200)));
     assert_eq!((first.delivery, second.delivery, third.delivery), (1, 2, 1));
     assert_eq!(first.request_sha256, second.request_sha256);
     assert_eq!(first.request_sha256.len(), 32);
-    assert_eq!(
-        (first.fault.as_deref(), third.fault.as_deref()),
-        (None, Some("refusal"))
-    );
+    assert_eq!((first.fault.as_deref(), third.fault.as_deref()), (None, Some("refusal")));
     assert_eq!(first.in_flight, 1);
 }
 
 #[tokio::test]
 async fn client_that_vanishes_leaves_its_request_billed_and_abandoned() {
-    let sandbox = Sandbox::with(Config {
-        latency_ms: 60_000,
-        ..Config::default()
-    })
-    .await;
+    let sandbox = Sandbox::with(Config { latency_ms: 60_000, ..Config::default() }).await;
     let client = sandbox.connect("hello").await;
     sandbox.until(|stats| stats.in_flight == 1).await;
     assert_eq!(sandbox.requests().len(), 1, "logged on arrival");
     drop(client);
-    sandbox
-        .until(|stats| stats.abandoned == 1 && stats.in_flight == 0)
-        .await;
+    sandbox.until(|stats| stats.abandoned == 1 && stats.in_flight == 0).await;
     let entries = sandbox.entries();
-    assert!(
-        matches!(entries[1..], [Entry::Request(_), Entry::Abandoned(_)]),
-        "{entries:?}"
-    );
+    assert!(matches!(entries[1..], [Entry::Request(_), Entry::Abandoned(_)]), "{entries:?}");
     let totals = Totals::of(sandbox.log_path()).expect("readable");
-    assert_eq!(
-        (totals.requests, totals.answered, totals.billed, totals.abandoned),
-        (1, 0, 1, 1)
-    );
+    assert_eq!((totals.requests, totals.answered, totals.billed, totals.abandoned), (1, 0, 1, 1));
 }
 
 #[tokio::test]
@@ -104,11 +67,7 @@ async fn restarted_sandbox_appends() {
     sandbox.ask("a").await;
     let directory = sandbox.shut_down().await;
     let log = directory.path().join("oracle.jsonl");
-    let again = Sandbox::with(Config {
-        log: Some(log.clone()),
-        ..Config::default()
-    })
-    .await;
+    let again = Sandbox::with(Config { log: Some(log.clone()), ..Config::default() }).await;
     again.ask("a").await;
     assert_eq!(Totals::of(log).expect("readable").requests, 2);
 }
@@ -124,10 +83,7 @@ async fn shutdown_cuts_what_hangs() {
 /// Names and the column `billed` of the README's table of faults.
 fn documented_faults() -> Vec<(&'static str, bool)> {
     let readme = include_str!("../../README.md");
-    let rows = readme
-        .lines()
-        .skip_while(|line| *line != "## Faults")
-        .filter(|line| line.starts_with("| `"));
+    let rows = readme.lines().skip_while(|line| *line != "## Faults").filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let name = row.split(['`', ' ']).find(|word| word.len() > 1).expect("a name");
         let billed = row.trim_end_matches(" |").rsplit("| ").next().expect("a last cell");
@@ -146,9 +102,7 @@ async fn faults_are_billed_as_documented() {
         sandbox.until(|stats| stats.requests == number).await;
     }
     let requests = sandbox.requests();
-    let logged: Vec<_> = requests
-        .iter()
-        .map(|request| (request.fault.as_deref().unwrap_or_default(), request.billed))
-        .collect();
+    let logged: Vec<_> =
+        requests.iter().map(|request| (request.fault.as_deref().unwrap_or_default(), request.billed)).collect();
     assert_eq!(logged, faults);
 }

@@ -42,13 +42,7 @@ impl Sandbox {
         };
         let server = tokio::spawn(sandbox::serve(listener, config, shutdown));
         let client = reqwest::Client::builder().timeout(PATIENCE).build().expect("client");
-        Self {
-            address,
-            client,
-            directory,
-            stop,
-            server,
-        }
+        Self { address, client, directory, stop, server }
     }
 
     pub fn log_path(&self) -> PathBuf {

@@ -34,6 +34,10 @@ pub struct Stack {
 impl Stack {
     /// Starts everything, with its state in `directory`. Without a configured database, a private one is run.
     pub async fn start(directory: &Path, listen: SocketAddr, mut config: Config, sandbox: sandbox::Config) -> anyhow::Result<Self> {
+        // First what fails at once.
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!("can't listen on {listen}: something else does, or an earlier `gristmill dev` still runs (try --listen)")
+        })?;
         let state = StateDir::open(directory)?;
         let postgres = match &config.database_url {
             Some(_) => None,
@@ -56,17 +60,15 @@ impl Stack {
         let sandbox_url = format!("http://{}/v1", sandbox_listener.local_addr()?);
         let sandbox = sandbox::serve(sandbox_listener, sandbox, stop.clone().cancelled_owned());
         spawn(&tasks, &stop, "sandbox", async move { Ok(sandbox.await?) });
-        let listener = TcpListener::bind(listen).await.with_context(|| {
-            format!("can't listen on {listen}: something else does, or an earlier `gristmill dev` still runs (try --listen)")
-        })?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (api, worker) = (services.clone(), services.clone());
-        let (api_stop, worker_stop) = (stop.clone(), stop.clone());
+        let (api, api_stop) = (services.clone(), stop.clone());
         spawn(&tasks, &stop, "API", async move { api.serve_api(listener, api_stop).await });
-        spawn(&tasks, &stop, "worker", async move { worker.run_worker(worker_stop).await });
+        let access = provision::provision(&services.db, &state, &url, &sandbox_url).await?;
+        // Not earlier: jobs of an earlier run would call the sandbox where it was then.
+        let worker_stop = stop.clone();
+        spawn(&tasks, &stop, "worker", async move { services.run_worker(worker_stop).await });
         tasks.close();
 
-        let access = provision::provision(&services.db, &state, &url, &sandbox_url).await?;
         let work_dir = state.objects().to_owned();
         Ok(Self { url, access, work_dir, sandbox_url, stop, tasks, postgres })
     }

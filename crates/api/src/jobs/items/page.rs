@@ -68,14 +68,8 @@ struct Found {
 
 /// `None` if a chunk was sealed between two statements: its outcomes have left the database.
 async fn find(tx: &mut TenantTx, wanted: Wanted) -> Result<Option<Found>, Problem> {
-    let generation = db::jobs::get(tx, wanted.job_id)
-        .await?
-        .ok_or_else(Problem::not_found)?
-        .generation;
-    let mut found = Found {
-        places: Vec::new(),
-        next_row: None,
-    };
+    let generation = db::jobs::get(tx, wanted.job_id).await?.ok_or_else(Problem::not_found)?.generation;
+    let mut found = Found { places: Vec::new(), next_row: None };
     let Some(first) = db::chunks::of_row(tx, wanted.job_id, wanted.from_row).await? else {
         return Ok(Some(found));
     };
@@ -92,13 +86,7 @@ async fn find(tx: &mut TenantTx, wanted: Wanted) -> Result<Option<Found>, Proble
         let offsets = offsets(chunk, wanted);
         match &chunk.summary {
             Some(summary) => found.places.extend(offsets.take(room).map(|offset| {
-                (
-                    chunk.first_row + offset as u64,
-                    Place::File {
-                        path: summary.results_path.clone(),
-                        offset,
-                    },
-                )
+                (chunk.first_row + offset as u64, Place::File { path: summary.results_path.clone(), offset })
             })),
             None => match unsealed(tx, wanted, generation, chunk, offsets.collect(), room).await? {
                 Some(places) => found.places.extend(places),
@@ -182,10 +170,7 @@ async fn unsealed(
 /// Reads the files that rows lie in, one at a time. No transaction is open.
 async fn answers(app: &App, tenant_id: TenantId, job_id: JobId, found: Found) -> Result<Page, Problem> {
     let files = app.work.job(tenant_id, job_id);
-    let mut page = Page {
-        items: Vec::with_capacity(found.places.len()),
-        next_row: found.next_row,
-    };
+    let mut page = Page { items: Vec::with_capacity(found.places.len()), next_row: found.next_row };
     let mut open: (String, Vec<Option<Outcome>>) = Default::default();
     let mut bytes = 0;
     for (row, place) in found.places {
@@ -200,11 +185,7 @@ async fn answers(app: &App, tenant_id: TenantId, job_id: JobId, found: Found) ->
                     let file = files.read(&path).await.map_err(|error| Problem::of_work_file(&error))?;
                     open = (path, results::decode(file)?.into_iter().map(Some).collect());
                 }
-                let outcome = open
-                    .1
-                    .get_mut(offset)
-                    .and_then(Option::take)
-                    .ok_or_else(Problem::defect)?;
+                let outcome = open.1.get_mut(offset).and_then(Option::take).ok_or_else(Problem::defect)?;
                 Item::closed(row, outcome)
             }
         };

@@ -14,9 +14,7 @@ fn minimal() -> Value {
 /// The minimal body with fields replaced.
 fn with(changes: Value) -> Value {
     let mut body = minimal();
-    let Value::Object(changes) = changes else {
-        panic!("an object")
-    };
+    let Value::Object(changes) = changes else { panic!("an object") };
     body.as_object_mut().expect("an object").extend(changes);
     body
 }
@@ -25,22 +23,12 @@ fn with(changes: Value) -> Value {
 fn problems(body: Value) -> Vec<(String, String)> {
     let mut problems = Problems::default();
     let request = Fields::of_body(body, &mut problems).and_then(|fields| read(fields, now()));
-    assert!(
-        request.is_some() || !problems.pairs().is_empty(),
-        "refused without a reason"
-    );
-    problems
-        .pairs()
-        .into_iter()
-        .map(|(pointer, code)| (pointer.to_owned(), code.to_owned()))
-        .collect()
+    assert!(request.is_some() || !problems.pairs().is_empty(), "refused without a reason");
+    problems.pairs().into_iter().map(|(pointer, code)| (pointer.to_owned(), code.to_owned())).collect()
 }
 
 fn assert_problems(body: Value, expected: &[(&str, &str)]) {
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned()))
-        .collect();
+    let expected: Vec<_> = expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect();
     assert_eq!(problems(body), expected);
 }
 
@@ -58,10 +46,7 @@ fn a_minimal_submission_gets_every_default() {
 #[test]
 fn formats_come_from_extensions_and_then_from_the_input() {
     let format = |changes| check(with(changes), now()).expect("sound").spec.output.format;
-    assert_eq!(
-        format(json!({"output": {"uri": "s3://acme-data/out.PARQUET"}})),
-        Format::Parquet
-    );
+    assert_eq!(format(json!({"output": {"uri": "s3://acme-data/out.PARQUET"}})), Format::Parquet);
     assert_eq!(format(json!({"output": {"uri": "s3://acme-data/out"}})), Format::Csv);
     assert_eq!(format(json!({"output": {"format": "parquet"}})), Format::Parquet);
 }
@@ -95,15 +80,9 @@ fn b3_all_problems_come_at_once() {
 #[test]
 fn fields_of_later_work_are_named_as_such() {
     for field in LATER {
-        assert_problems(
-            with(json!({field: {"x": 1}})),
-            &[(&format!("/{field}"), "not_yet_supported")],
-        );
+        assert_problems(with(json!({field: {"x": 1}})), &[(&format!("/{field}"), "not_yet_supported")]);
     }
-    assert_problems(
-        with(json!({"model": ["openai/a", "openai/b"]})),
-        &[("/model", "not_yet_supported")],
-    );
+    assert_problems(with(json!({"model": ["openai/a", "openai/b"]})), &[("/model", "not_yet_supported")]);
     assert_problems(with(json!({"task": "embedding"})), &[("/task", "not_yet_supported")]);
     let limits = json!({"max_cost_usd": "1", "max_failed_fraction": 0.1, "retry_refusals": true});
     assert_eq!(problems(with(json!({"limits": limits}))).len(), 3);
@@ -124,10 +103,7 @@ fn fields_of_later_work_are_named_as_such() {
 #[test]
 fn b26_names_and_metadata_have_no_nul() {
     assert_problems(with(json!({"name": "a\0"})), &[("/name", "invalid_string")]);
-    assert_problems(
-        with(json!({"metadata": {"a": "\0"}})),
-        &[("/metadata/a", "invalid_string")],
-    );
+    assert_problems(with(json!({"metadata": {"a": "\0"}})), &[("/metadata/a", "invalid_string")]);
     let good = check(with(json!({"name": "😀 \u{202e}", "metadata": {"ü": "😀"}})), now()).expect("sound");
     assert_eq!(good.spec.name.as_deref(), Some("😀 \u{202e}"));
 }
@@ -137,43 +113,24 @@ fn b27_metadata_has_limits() {
     let many: serde_json::Map<_, _> = (0..17).map(|number| (number.to_string(), json!("x"))).collect();
     assert_problems(with(json!({"metadata": many})), &[("/metadata", "metadata_limit")]);
     let key = "k".repeat(65);
-    assert_problems(
-        with(json!({"metadata": {&key: "x"}})),
-        &[(&format!("/metadata/{key}"), "metadata_limit")],
-    );
-    assert_problems(
-        with(json!({"metadata": {"a": "v".repeat(513)}})),
-        &[("/metadata/a", "metadata_limit")],
-    );
+    assert_problems(with(json!({"metadata": {&key: "x"}})), &[(&format!("/metadata/{key}"), "metadata_limit")]);
+    assert_problems(with(json!({"metadata": {"a": "v".repeat(513)}})), &[("/metadata/a", "metadata_limit")]);
 }
 
 #[test]
 fn deadlines_lie_in_the_next_30_days() {
     for (days, sound) in [(-1, false), (0, false), (1, true), (30, true), (31, false)] {
         let deadline = (now() + Duration::days(days)).to_rfc3339();
-        assert_eq!(
-            problems(with(json!({"deadline": deadline}))).is_empty(),
-            sound,
-            "{days}"
-        );
+        assert_eq!(problems(with(json!({"deadline": deadline}))).is_empty(), sound, "{days}");
     }
 }
 
 #[test]
 fn prefixes_are_identifiers() {
-    for (prefix, sound) in [
-        ("out_", true),
-        ("_", true),
-        ("", false),
-        ("1x", false),
-        ("a-b", false),
-        (&*"x".repeat(65), false),
-    ] {
-        assert_eq!(
-            problems(with(json!({"output": {"column_prefix": prefix}}))).is_empty(),
-            sound,
-            "{prefix}"
-        );
+    for (prefix, sound) in
+        [("out_", true), ("_", true), ("", false), ("1x", false), ("a-b", false), (&*"x".repeat(65), false)]
+    {
+        assert_eq!(problems(with(json!({"output": {"column_prefix": prefix}}))).is_empty(), sound, "{prefix}");
     }
 }
 
@@ -205,16 +162,7 @@ fn messages_stand_in_place_of_a_prompt() {
         json!([{"role": "system", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "{{ b }}"}]}]);
     let body =
         |messages| json!({"input": {"uri": "s3://acme-data/x.csv"}, "model": "openai/gpt", "messages": messages});
-    assert_eq!(
-        check(body(messages), now())
-            .expect("sound")
-            .spec
-            .prompt
-            .messages
-            .expect("messages")
-            .len(),
-        2
-    );
+    assert_eq!(check(body(messages), now()).expect("sound").spec.prompt.messages.expect("messages").len(), 2);
     let image = json!([{"role": "user", "content": [{"type": "image", "url": "x"}]}]);
     assert!(problems(body(image)).contains(&("/messages/0/content/0".into(), "not_yet_supported".into())));
     let odd = json!([{"role": "robot", "content": 1, "name": "x"}, {"role": "user", "content": "x"}]);
@@ -231,15 +179,9 @@ fn messages_stand_in_place_of_a_prompt() {
 #[test]
 fn every_documented_field_is_known() {
     let schema = serde_json::to_value(crate::jobs::schema::JobRequest::schema()).expect("JSON");
-    let names = schema["properties"]
-        .as_object()
-        .expect("properties")
-        .keys()
-        .map(String::as_str);
+    let names = schema["properties"].as_object().expect("properties").keys().map(String::as_str);
     let body: serde_json::Map<_, _> = names.map(|name| (name.to_owned(), json!(true))).collect();
-    let unknown: Vec<_> = problems(Value::Object(body))
-        .into_iter()
-        .filter(|(_, code)| code == "unknown_field")
-        .collect();
+    let unknown: Vec<_> =
+        problems(Value::Object(body)).into_iter().filter(|(_, code)| code == "unknown_field").collect();
     assert_eq!(unknown, []);
 }

@@ -30,25 +30,16 @@ pub struct NewGrant {
 
 impl Client {
     pub async fn create_grant(&self, tenant_id: &str, grant: &NewGrant) -> Result<Answer<Grant>> {
-        let request = self
-            .request(Method::POST, &["v1", "admin", "tenants", tenant_id, "grants"])
-            .json(grant);
+        let request = self.request(Method::POST, &["v1", "admin", "tenants", tenant_id, "grants"]).json(grant);
         self.call(request, Repeat::IfNotDone).await
     }
 
     pub async fn grants(&self, tenant_id: &str, cursor: Option<&str>) -> Result<Page<Grant>> {
-        self.fetch(
-            self.get(&["v1", "admin", "tenants", tenant_id, "grants"])
-                .query(&[("cursor", cursor)]),
-        )
-        .await
+        self.fetch(self.get(&["v1", "admin", "tenants", tenant_id, "grants"]).query(&[("cursor", cursor)])).await
     }
 
     pub async fn delete_grant(&self, tenant_id: &str, grant_id: &str) -> Result<()> {
-        let request = self.request(
-            Method::DELETE,
-            &["v1", "admin", "tenants", tenant_id, "grants", grant_id],
-        );
+        let request = self.request(Method::DELETE, &["v1", "admin", "tenants", tenant_id, "grants", grant_id]);
         self.perform(request, Repeat::Safe).await
     }
 }

@@ -38,18 +38,12 @@ pub struct NewKey {
 
 impl Client {
     pub async fn create_key(&self, tenant_id: &str, key: &NewKey) -> Result<Answer<Key>> {
-        let request = self
-            .request(Method::POST, &["v1", "admin", "tenants", tenant_id, "keys"])
-            .json(key);
+        let request = self.request(Method::POST, &["v1", "admin", "tenants", tenant_id, "keys"]).json(key);
         self.call(request, Repeat::IfNotDone).await
     }
 
     pub async fn keys(&self, tenant_id: &str, cursor: Option<&str>) -> Result<Page<Key>> {
-        self.fetch(
-            self.get(&["v1", "admin", "tenants", tenant_id, "keys"])
-                .query(&[("cursor", cursor)]),
-        )
-        .await
+        self.fetch(self.get(&["v1", "admin", "tenants", tenant_id, "keys"]).query(&[("cursor", cursor)])).await
     }
 
     pub async fn revoke_key(&self, tenant_id: &str, key_id: &str) -> Result<()> {

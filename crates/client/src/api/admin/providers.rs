@@ -8,17 +8,13 @@ use crate::api::{Client, Result};
 impl Client {
     /// Creates or replaces a credential; `secret` is a string, or an object for signed schemes. It can't be read back.
     pub async fn put_credential(&self, name: &str, secret: &Value) -> Result<Value> {
-        let request = self
-            .request(Method::PUT, &["v1", "admin", "credentials", name])
-            .json(&json!({"secret": secret}));
+        let request = self.request(Method::PUT, &["v1", "admin", "credentials", name]).json(&json!({"secret": secret}));
         self.fetch(request).await
     }
 
     /// Creates or replaces a provider record.
     pub async fn put_provider(&self, provider_id: &str, record: &Value) -> Result<Value> {
-        let request = self
-            .request(Method::PUT, &["v1", "admin", "providers", provider_id])
-            .json(record);
+        let request = self.request(Method::PUT, &["v1", "admin", "providers", provider_id]).json(record);
         self.fetch(request).await
     }
 

@@ -42,11 +42,7 @@ impl Client {
     }
 
     pub async fn update_tenant(&self, tenant_id: &str, change: &TenantChange) -> Result<Answer<Tenant>> {
-        self.fetch(
-            self.request(Method::PATCH, &["v1", "admin", "tenants", tenant_id])
-                .json(change),
-        )
-        .await
+        self.fetch(self.request(Method::PATCH, &["v1", "admin", "tenants", tenant_id]).json(change)).await
     }
 
     pub async fn tenant(&self, tenant_id: &str) -> Result<Answer<Tenant>> {
@@ -54,7 +50,6 @@ impl Client {
     }
 
     pub async fn tenants(&self, cursor: Option<&str>) -> Result<Page<Tenant>> {
-        self.fetch(self.get(&["v1", "admin", "tenants"]).query(&[("cursor", cursor)]))
-            .await
+        self.fetch(self.get(&["v1", "admin", "tenants"]).query(&[("cursor", cursor)])).await
     }
 }

@@ -59,16 +59,10 @@ pub(super) async fn run(command: Command, context: Context) -> Outcome {
 
 async fn create(arguments: Create, session: &mut Session) -> Result<Outcome> {
     let expires_at = arguments.expires.map(|expires| expires.from(session.now)).transpose()?;
-    let key = NewKey {
-        name: arguments.name,
-        scopes: arguments.scopes,
-        expires_at,
-    };
+    let key = NewKey { name: arguments.name, scopes: arguments.scopes, expires_at };
     let key = session.client.create_key(&arguments.tenant, &key).await?;
     if !session.json {
-        session
-            .terminal
-            .note(&format!("created {}; the key itself is shown only now:", key.id))?;
+        session.terminal.note(&format!("created {}; the key itself is shown only now:", key.id))?;
     }
     print_created(session, &key.json, key.key.as_deref().unwrap_or(&key.id))
 }

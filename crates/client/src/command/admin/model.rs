@@ -31,9 +31,7 @@ pub(super) async fn run(command: Command, context: Context) -> Outcome {
 
 async fn put(arguments: Put, session: &mut Session) -> Result<Outcome> {
     let Some((provider, model)) = arguments.model.split_once('/') else {
-        return Err(CommandError::Usage(
-            "a model is named PROVIDER/MODEL, such as openai/gpt-5-mini".to_owned(),
-        ));
+        return Err(CommandError::Usage("a model is named PROVIDER/MODEL, such as openai/gpt-5-mini".to_owned()));
     };
     let record = read_record(&arguments.file)?;
     let answer = session.client.put_model(provider, model, &record).await?;

@@ -76,10 +76,7 @@ pub(super) async fn run(command: Command, context: Context) -> Outcome {
 }
 
 async fn create(arguments: Create, session: &mut Session) -> Result<Outcome> {
-    let tenant = TenantChange {
-        name: Some(arguments.name),
-        ..change(arguments.share)
-    };
+    let tenant = TenantChange { name: Some(arguments.name), ..change(arguments.share) };
     let tenant = session.client.create_tenant(&tenant).await?;
     print_created(session, &tenant.json, &tenant.id)
 }
@@ -89,21 +86,13 @@ async fn update(arguments: Update, session: &mut Session) -> Result<Outcome> {
         Status::Active => "active".to_owned(),
         Status::Suspended => "suspended".to_owned(),
     });
-    let change = TenantChange {
-        name: arguments.name,
-        status,
-        ..change(arguments.share)
-    };
+    let change = TenantChange { name: arguments.name, status, ..change(arguments.share) };
     let tenant = session.client.update_tenant(&arguments.tenant, &change).await?;
     print_created(session, &tenant.json, &tenant.id)
 }
 
 fn change(share: Share) -> TenantChange {
-    TenantChange {
-        weight: share.weight,
-        quotas: share.quotas.into_iter().collect(),
-        ..TenantChange::default()
-    }
+    TenantChange { weight: share.weight, quotas: share.quotas.into_iter().collect(), ..TenantChange::default() }
 }
 
 async fn get(arguments: Get, session: &mut Session) -> Result<Outcome> {
@@ -114,14 +103,7 @@ async fn get(arguments: Get, session: &mut Session) -> Result<Outcome> {
 
 async fn list(_: List, session: &mut Session) -> Result<Outcome> {
     let fetch = async |session: &Session, _: u32, cursor: Option<&str>| session.client.tenants(cursor).await;
-    pages::print(
-        session,
-        Extent::ALL,
-        &["TENANT", "NAME", "STATUS", "WEIGHT"],
-        row,
-        fetch,
-    )
-    .await?;
+    pages::print(session, Extent::ALL, &["TENANT", "NAME", "STATUS", "WEIGHT"], row, fetch).await?;
     Ok(Outcome::Done)
 }
 
@@ -130,8 +112,6 @@ fn row(tenant: &Tenant) -> Vec<String> {
         tenant.id.clone(),
         text::or_dash(tenant.name.as_deref()),
         text::or_dash(tenant.status.as_deref()),
-        tenant
-            .weight
-            .map_or_else(|| "-".to_owned(), |weight| weight.to_string()),
+        tenant.weight.map_or_else(|| "-".to_owned(), |weight| weight.to_string()),
     ]
 }

@@ -18,15 +18,9 @@ impl FromStr for Location {
     fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
         let is_uri = text.split_once("://").is_some_and(|(scheme, _)| {
             scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-                && scheme
-                    .chars()
-                    .all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character))
+                && scheme.chars().all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character))
         });
-        Ok(if is_uri {
-            Self::Uri(text.to_owned())
-        } else {
-            Self::Path(text.into())
-        })
+        Ok(if is_uri { Self::Uri(text.to_owned()) } else { Self::Path(text.into()) })
     }
 }
 
@@ -45,9 +39,8 @@ impl Location {
             Self::Uri(uri) => return Ok(uri.clone()),
             Self::Path(path) => path,
         };
-        let name = path
-            .file_name()
-            .ok_or_else(|| CommandError::Usage(format!("`{}` names no file", path.display())))?;
+        let name =
+            path.file_name().ok_or_else(|| CommandError::Usage(format!("`{}` names no file", path.display())))?;
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -57,11 +50,7 @@ impl Location {
 }
 
 fn canonical(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().map_err(|source| CommandError::File {
-        action: "find",
-        path: path.to_owned(),
-        source,
-    })
+    path.canonicalize().map_err(|source| CommandError::File { action: "find", path: path.to_owned(), source })
 }
 
 /// The service takes the path in a URI literally, so nothing is escaped.
@@ -75,10 +64,7 @@ fn file_uri(path: &Path) -> Result<String> {
 pub fn format_of(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     let known = [(".csv", "csv"), (".parquet", "parquet"), (".jsonl", "jsonl")];
-    known
-        .into_iter()
-        .find(|(ending, _)| name.ends_with(ending))
-        .map(|(_, format)| format)
+    known.into_iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| format)
 }
 
 #[cfg(test)]
@@ -100,14 +86,8 @@ mod tests {
         std::fs::write(&path, "a\n").expect("a file");
         let uri = Location::Path(path.clone()).existing_uri().expect("a URI");
         assert!(uri.starts_with("file:///") && uri.ends_with("/movie list.csv"), "{uri}");
-        assert!(
-            Location::Path(directory.path().join("missing.csv"))
-                .existing_uri()
-                .is_err()
-        );
-        let output = Location::Path(directory.path().join("new.csv"))
-            .future_uri()
-            .expect("a URI");
+        assert!(Location::Path(directory.path().join("missing.csv")).existing_uri().is_err());
+        let output = Location::Path(directory.path().join("new.csv")).future_uri().expect("a URI");
         assert!(output.ends_with("/new.csv"), "{output}");
     }
 }

@@ -32,9 +32,9 @@ impl Moment {
     pub fn from(self, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
         match self {
             Self::At(time) => Ok(time),
-            Self::After(span) => now
-                .checked_add_signed(span)
-                .ok_or_else(|| CommandError::Usage("that is too far away".to_owned())),
+            Self::After(span) => {
+                now.checked_add_signed(span).ok_or_else(|| CommandError::Usage("that is too far away".to_owned()))
+            }
         }
     }
 }
@@ -46,15 +46,10 @@ mod tests {
     #[test]
     fn a_moment_is_a_time_or_a_span_from_now() {
         let now: DateTime<Utc> = "2026-11-21T00:00:00Z".parse().expect("a time");
-        for (text, expected) in [
-            ("6h", "2026-11-21T06:00:00Z"),
-            ("2026-11-22T06:00:00+02:00", "2026-11-22T04:00:00Z"),
-        ] {
+        for (text, expected) in [("6h", "2026-11-21T06:00:00Z"), ("2026-11-22T06:00:00+02:00", "2026-11-22T04:00:00Z")]
+        {
             let moment: Moment = text.parse().expect(text);
-            assert_eq!(
-                moment.from(now).expect("in range"),
-                expected.parse::<DateTime<Utc>>().expect("a time")
-            );
+            assert_eq!(moment.from(now).expect("in range"), expected.parse::<DateTime<Utc>>().expect("a time"));
         }
         assert!("tomorrow".parse::<Moment>().is_err());
     }

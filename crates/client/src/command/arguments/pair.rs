@@ -26,10 +26,7 @@ mod tests {
     #[test]
     fn a_value_is_json_or_text() {
         assert_eq!(parse_json("seed=7"), Ok(("seed".into(), json!(7))));
-        assert_eq!(
-            parse_json(r#"extra={"top_k": 4}"#),
-            Ok(("extra".into(), json!({"top_k": 4})))
-        );
+        assert_eq!(parse_json(r#"extra={"top_k": 4}"#), Ok(("extra".into(), json!({"top_k": 4}))));
         assert_eq!(parse_json("effort=low=er"), Ok(("effort".into(), json!("low=er"))));
         assert!(parse_json("seed").is_err() && parse_json("=7").is_err());
     }

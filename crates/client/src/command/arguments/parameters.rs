@@ -41,9 +41,7 @@ impl Parameters {
             ("seed", self.seed.map(Value::from)),
             ("reasoning_effort", self.reasoning_effort.map(Value::from)),
         ];
-        let named = named
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        let named = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         named.chain(self.others).collect()
     }
 }

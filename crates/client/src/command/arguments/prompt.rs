@@ -54,14 +54,8 @@ fn read(text: Option<&str>, file: Option<&Path>) -> Result<Option<String>> {
 pub fn read_file(path: &Path) -> Result<String> {
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|source| CommandError::Input { source })?;
+        std::io::stdin().read_to_string(&mut text).map_err(|source| CommandError::Input { source })?;
         return Ok(text);
     }
-    std::fs::read_to_string(path).map_err(|source| CommandError::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read_to_string(path).map_err(|source| CommandError::File { action: "read", path: path.to_owned(), source })
 }

@@ -27,17 +27,11 @@ pub async fn print(session: &mut Session, job: &Job) -> Result<()> {
     let more = head.is_full();
     let text = String::from_utf8_lossy(&head.bytes).into_owned();
     for line in text.lines() {
-        let line = if session.terminal.shows_results() {
-            printable(line)
-        } else {
-            line.to_owned()
-        };
+        let line = if session.terminal.shows_results() { printable(line) } else { line.to_owned() };
         session.terminal.line(&line)?;
     }
     if more {
-        session
-            .terminal
-            .note(&format!("… all of it: gristmill output {} --output FILE", job.id))?;
+        session.terminal.note(&format!("… all of it: gristmill output {} --output FILE", job.id))?;
     }
     Ok(())
 }
@@ -52,12 +46,7 @@ struct Head {
 
 impl Head {
     fn new(quotes: bool) -> Self {
-        Self {
-            bytes: Vec::new(),
-            records: 0,
-            quotes,
-            in_quotes: false,
-        }
+        Self { bytes: Vec::new(), records: 0, quotes, in_quotes: false }
     }
 
     fn is_full(&self) -> bool {

@@ -39,9 +39,7 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Outcome>
 async fn stream(session: &mut Session, job_id: &str) -> Result<Outcome> {
     let mut output = session.client.output(job_id).await?;
     if session.terminal.shows_results() && output.content_type().is_some_and(|kind| kind.contains("parquet")) {
-        return Err(CommandError::Usage(
-            "Parquet is not for a terminal: give --output FILE".to_owned(),
-        ));
+        return Err(CommandError::Usage("Parquet is not for a terminal: give --output FILE".to_owned()));
     }
     while let Some(bytes) = output.next().await? {
         session.terminal.bytes(&bytes)?;
@@ -56,11 +54,7 @@ pub struct Target(PathBuf);
 impl Target {
     /// The path itself, or in a directory a file with the output's own name.
     pub fn choose(path: &Path, job: &Job, replace: bool) -> Result<Self> {
-        let path = if path.is_dir() {
-            path.join(file_name(job))
-        } else {
-            path.to_owned()
-        };
+        let path = if path.is_dir() { path.join(file_name(job)) } else { path.to_owned() };
         check_file(&path, replace)?;
         Ok(Self(path))
     }
@@ -74,19 +68,16 @@ pub fn check_file(path: &Path, replace: bool) -> Result<()> {
         return Err(CommandError::Usage(message));
     }
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => Err(CommandError::Usage(format!(
-            "there is no directory {}",
-            parent.display()
-        ))),
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            Err(CommandError::Usage(format!("there is no directory {}", parent.display())))
+        }
         _ => Ok(()),
     }
 }
 
 pub async fn fetch_to_file(session: &mut Session, job_id: &str, target: &Target) -> Result<()> {
     let written = session.client.download_to_file(job_id, &target.0).await?;
-    session
-        .terminal
-        .note(&format!("wrote {} ({})", target.0.display(), text::bytes(written)))?;
+    session.terminal.note(&format!("wrote {} ({})", target.0.display(), text::bytes(written)))?;
     Ok(())
 }
 

@@ -91,14 +91,8 @@ async fn follow_until(
 
 fn leave(session: &mut Session, view: &View, job_id: &str, outcome: Outcome) -> Result<Ending> {
     view.end();
-    let why = if outcome == Outcome::TimedOut {
-        "stopped waiting"
-    } else {
-        "detached"
-    };
-    session.terminal.note(&format!(
-        "{why}; the job goes on. Follow it again with: gristmill watch {job_id}"
-    ))?;
+    let why = if outcome == Outcome::TimedOut { "stopped waiting" } else { "detached" };
+    session.terminal.note(&format!("{why}; the job goes on. Follow it again with: gristmill watch {job_id}"))?;
     Ok(Ending::Left(outcome))
 }
 
@@ -122,9 +116,7 @@ mod tests {
         let mut session = Session::new(client, Terminal::to(std::io::sink(), std::io::sink()), false, now);
         let json = r#"{"id": "job_1", "status": "running", "model": "a/b", "created_at": "2026-11-21T00:00:00Z"}"#;
         let job = serde_json::from_str(json).expect("a job");
-        let ending = follow_until(&mut session, job, None, std::future::ready(()))
-            .await
-            .expect("an ending");
+        let ending = follow_until(&mut session, job, None, std::future::ready(())).await.expect("an ending");
         assert!(matches!(ending, Ending::Left(Outcome::Interrupted)));
     }
 }

@@ -59,11 +59,7 @@ impl Poll {
             }
             Err(error) if error.is_transient() => {
                 let since = *self.silent_since.get_or_insert(self.last);
-                if since.elapsed() < PATIENCE {
-                    Ok(Seen::Silence(error))
-                } else {
-                    Err(error)
-                }
+                if since.elapsed() < PATIENCE { Ok(Seen::Silence(error)) } else { Err(error) }
             }
             Err(error) => Err(error),
         }

@@ -18,11 +18,7 @@ impl Speed {
     pub fn record(&mut self, time: Instant, done: u64) {
         self.samples.push_back((time, done));
         // One sample before the window stays, so that the window is covered.
-        while self
-            .samples
-            .get(1)
-            .is_some_and(|(second, _)| time.duration_since(*second) >= WINDOW)
-        {
+        while self.samples.get(1).is_some_and(|(second, _)| time.duration_since(*second) >= WINDOW) {
             self.samples.pop_front();
         }
     }
@@ -47,11 +43,7 @@ mod tests {
         let mut speed = Speed::default();
         assert_eq!(speed.rows_per_second(), None);
         for second in 0..=60 {
-            let done = if second < 30 {
-                second * 1_000
-            } else {
-                30_000 + (second - 30) * 10
-            };
+            let done = if second < 30 { second * 1_000 } else { 30_000 + (second - 30) * 10 };
             speed.record(start + Duration::from_secs(second), done);
         }
         assert!((speed.rows_per_second().expect("rows were done") - 10.0).abs() < 1e-9);

@@ -24,15 +24,8 @@ enum Form {
 
 impl View {
     pub fn new(session: &Session) -> Self {
-        let form = if session.terminal.shows_notes() {
-            Form::Bar(Bar::new())
-        } else {
-            Form::Lines(Lines::default())
-        };
-        Self {
-            form,
-            speed: Speed::default(),
-        }
+        let form = if session.terminal.shows_notes() { Form::Bar(Bar::new()) } else { Form::Lines(Lines::default()) };
+        Self { form, speed: Speed::default() }
     }
 
     pub fn show(&mut self, session: &mut Session, job: &Job) -> Result<()> {
@@ -79,11 +72,7 @@ impl View {
         }];
         if job.status == JobStatus::Running {
             if let Some(speed) = self.speed.rows_per_second() {
-                parts.push(if speed < 10.0 {
-                    format!("{speed:.1} rows/s")
-                } else {
-                    format!("{speed:.0} rows/s")
-                });
+                parts.push(if speed < 10.0 { format!("{speed:.1} rows/s") } else { format!("{speed:.0} rows/s") });
             }
             if let Some(left) = self.time_left(job, now) {
                 parts.push(format!("{} left", text::duration(left)));

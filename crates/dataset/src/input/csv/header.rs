@@ -11,11 +11,7 @@ const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 const UTF16_BOMS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// First bytes of compressed files.
-const COMPRESSED: [(&[u8], &str); 3] = [
-    (b"\x1f\x8b", "gzip"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"PK\x03\x04", "zip"),
-];
+const COMPRESSED: [(&[u8], &str); 3] = [(b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip")];
 
 /// Delimiters that are suggested when a comma finds one column only.
 const OTHER_DELIMITERS: [u8; 4] = [b';', b'\t', b'|', b','];
@@ -43,19 +39,10 @@ fn parse(sample: &[u8], whole: bool, delimiter: u8) -> Result<InputSchema, Input
     let start = (sample.len() - rest.len()) as u64;
     let mut records = Records::new(delimiter, MAX_COLUMNS, start, 1);
     if !next(&mut records, &mut rest, whole)? {
-        return Err(if whole {
-            InputError::Empty
-        } else {
-            InputError::HeaderTooLarge {
-                limit: MAX_HEADER_BYTES,
-            }
-        });
+        return Err(if whole { InputError::Empty } else { InputError::HeaderTooLarge { limit: MAX_HEADER_BYTES } });
     }
     if records.fields() > MAX_COLUMNS {
-        return Err(InputError::TooManyColumns {
-            found: records.fields(),
-            limit: MAX_COLUMNS,
-        });
+        return Err(InputError::TooManyColumns { found: records.fields(), limit: MAX_COLUMNS });
     }
     let end = usize::try_from(records.position()).unwrap_or(sample.len());
     check_encoding(&sample[..end])?;
@@ -65,19 +52,11 @@ fn parse(sample: &[u8], whole: bool, delimiter: u8) -> Result<InputSchema, Input
     }
     check_names(names.iter().map(String::as_str))?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let layout = Layout::Csv {
-        delimiter,
-        had_bom,
-        first_record: records.position(),
-        first_line: records.line(),
-    };
+    let layout = Layout::Csv { delimiter, had_bom, first_record: records.position(), first_line: records.line() };
     if whole && !next(&mut records, &mut rest, whole)? {
         return Err(InputError::Empty);
     }
-    Ok(InputSchema {
-        columns: text_columns(&names),
-        layout,
-    })
+    Ok(InputSchema { columns: text_columns(&names), layout })
 }
 
 fn next(records: &mut Records, rest: &mut &[u8], whole: bool) -> Result<bool, InputError> {

@@ -59,14 +59,7 @@ struct BatchBuilder {
 impl BatchBuilder {
     fn new(schema: SchemaRef, first_row: u64) -> Self {
         let columns = schema.fields().iter().map(|_| StringBuilder::new()).collect();
-        Self {
-            schema,
-            columns,
-            bytes: 0,
-            first_row,
-            row_errors: Vec::new(),
-            cursors: Vec::new(),
-        }
+        Self { schema, columns, bytes: 0, first_row, row_errors: Vec::new(), cursors: Vec::new() }
     }
 
     fn push(&mut self, records: &Records, sink: &BatchSink) -> Result<(), Stop> {
@@ -75,11 +68,7 @@ impl BatchBuilder {
             self.row_errors.push((index, error));
         }
         let row = self.first_row + index as u64 + 1;
-        self.cursors.push(Cursor {
-            position: records.position(),
-            row,
-            line: records.line(),
-        });
+        self.cursors.push(Cursor { position: records.position(), row, line: records.line() });
         self.bytes += records.bytes().len();
         if self.cursors.len() == MAX_BATCH_ROWS || self.bytes >= MAX_BATCH_BYTES {
             self.send(sink)?;
@@ -93,11 +82,8 @@ impl BatchBuilder {
         if rows == 0 {
             return Ok(());
         }
-        let columns: Vec<ArrayRef> = self
-            .columns
-            .iter_mut()
-            .map(|column| Arc::new(column.finish()) as ArrayRef)
-            .collect();
+        let columns: Vec<ArrayRef> =
+            self.columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect();
         let batch = InputBatch {
             rows: RecordBatch::try_new(self.schema.clone(), columns)
                 .expect("one text column per field, a cell in each for every record"),
@@ -116,16 +102,13 @@ impl BatchBuilder {
         if records.is_too_large() {
             self.columns.iter_mut().for_each(StringBuilder::append_null);
             let limit = MAX_ROW_BYTES >> 20;
-            return Err(ItemError::new(
-                "cell_too_large",
-                format!("the row at line {line} is larger than {limit} MiB"),
-            ));
+            return Err(ItemError::new("cell_too_large", format!("the row at line {line} is larger than {limit} MiB")));
         }
         let invalid = match std::str::from_utf8(records.bytes()) {
             Ok(text) => self.append_cells(records.ends(), |from, end| text.get(from..end)),
-            Err(_) => self.append_cells(records.ends(), |from, end| {
-                std::str::from_utf8(&records.bytes()[from..end]).ok()
-            }),
+            Err(_) => {
+                self.append_cells(records.ends(), |from, end| std::str::from_utf8(&records.bytes()[from..end]).ok())
+            }
         };
         if let Some(column) = invalid {
             let name = self.schema.field(column).name();

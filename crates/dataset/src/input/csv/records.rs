@@ -93,11 +93,8 @@ impl Records {
                 }
                 self.begin();
             }
-            let (result, taken, written, ends) = self.core.read_record(
-                input,
-                &mut self.bytes[self.written..],
-                &mut self.ends[self.ends_written..],
-            );
+            let (result, taken, written, ends) =
+                self.core.read_record(input, &mut self.bytes[self.written..], &mut self.ends[self.ends_written..]);
             self.line += line_feeds(&input[..taken]);
             self.position += taken as u64;
             *input = &input[taken..];

@@ -52,17 +52,9 @@ async fn fetch(location: &Location, pinned: &Pinned) -> Result<Bytes, InputError
     }
     if length > MAX_FOOTER_BYTES {
         let (what, code) = ("footer size", "parquet_limit_footer");
-        return Err(InputError::ParquetLimit {
-            what,
-            code,
-            found: length,
-            limit: MAX_FOOTER_BYTES,
-        });
+        return Err(InputError::ParquetLimit { what, code, found: length, limit: MAX_FOOTER_BYTES });
     }
-    match usize::try_from(length)
-        .ok()
-        .and_then(|length| rest.len().checked_sub(length))
-    {
+    match usize::try_from(length).ok().and_then(|length| rest.len().checked_sub(length)) {
         Some(skipped) => Ok(end.slice(skipped..end.len() - 8)),
         None => pin::get(location, pinned, size - TAIL_BYTES - length..size - TAIL_BYTES).await,
     }
@@ -72,11 +64,8 @@ fn decode(footer: &[u8], file_bytes: u64) -> Result<ArrowReaderMetadata, InputEr
     check_footer(footer)?;
     let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(|error| invalid(error.to_string()))?;
     check(&metadata, file_bytes)?;
-    ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new()).map_err(|error| {
-        InputError::UnsupportedSchema {
-            reason: error.to_string(),
-        }
-    })
+    ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
+        .map_err(|error| InputError::UnsupportedSchema { reason: error.to_string() })
 }
 
 /// What the metadata says fits together and into the file.
@@ -96,21 +85,14 @@ fn check(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), InputError> 
 
 fn check_column(group: &RowGroupMetaData, column: &ColumnChunkMetaData, file_bytes: u64) -> Result<(), InputError> {
     let name = column.column_path().string();
-    let start = count(
-        column
-            .dictionary_page_offset()
-            .unwrap_or_else(|| column.data_page_offset()),
-    )?;
+    let start = count(column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset()))?;
     let length = count(column.compressed_size())?;
     if start.checked_add(length).is_none_or(|end| end > file_bytes) || column.data_page_offset() < 0 {
         return Err(invalid(format!("column `{name}` lies outside of the file")));
     }
     let (rows, values) = (count(group.num_rows())?, count(column.num_values())?);
     if column.column_descr().max_rep_level() == 0 && rows != values {
-        return Err(InputError::RowCountMismatch {
-            expected: rows,
-            found: values,
-        });
+        return Err(InputError::RowCountMismatch { expected: rows, found: values });
     }
     count(column.uncompressed_size())?;
     match column.compression() {
@@ -125,8 +107,5 @@ pub(super) fn count(number: i64) -> Result<u64, InputError> {
 }
 
 fn unsupported(column: &str, feature: &str) -> InputError {
-    InputError::UnsupportedParquetFeature {
-        column: column.into(),
-        feature: feature.into(),
-    }
+    InputError::UnsupportedParquetFeature { column: column.into(), feature: feature.into() }
 }

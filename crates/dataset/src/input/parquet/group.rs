@@ -70,10 +70,8 @@ impl GroupFile {
     /// Decompressed size of the group's dictionaries together, as their headers claim.
     pub(super) fn dictionaries_bytes(&self, group: &RowGroupMetaData) -> Result<u64, InputError> {
         let mut bytes = 0;
-        for offset in group
-            .columns()
-            .iter()
-            .filter_map(parquet::file::metadata::ColumnChunkMetaData::dictionary_page_offset)
+        for offset in
+            group.columns().iter().filter_map(parquet::file::metadata::ColumnChunkMetaData::dictionary_page_offset)
         {
             let offset = super::footer::count(offset)?;
             let header = self.fetch(offset, 1)?;
@@ -102,10 +100,7 @@ impl GroupFile {
     fn fetch(&self, offset: u64, length: u64) -> Result<Bytes, InputError> {
         let mut columns = self.columns();
         let column = Column::at(&mut columns, offset)?;
-        let wanted = offset
-            .checked_add(length)
-            .filter(|end| *end <= column.range.end)
-            .ok_or_else(outside)?;
+        let wanted = offset.checked_add(length).filter(|end| *end <= column.range.end).ok_or_else(outside)?;
         if offset < column.start || wanted > column.start + column.bytes.len() as u64 {
             let end = column.range.end.min(offset + length.max(self.0.block_bytes));
             column.bytes = self.0.file.get(offset..end)?;
@@ -118,14 +113,7 @@ impl GroupFile {
 
     /// Refuses a page before the decoder allocates what it claims.
     fn check(&self, offset: u64, claims: PageClaims) -> Result<(), InputError> {
-        let limit = |what, code, found, limit| {
-            Err(InputError::ParquetLimit {
-                what,
-                code,
-                found,
-                limit,
-            })
-        };
+        let limit = |what, code, found, limit| Err(InputError::ParquetLimit { what, code, found, limit });
         if claims.uncompressed > MAX_PAGE_BYTES {
             return limit("page size", "parquet_limit_page", claims.uncompressed, MAX_PAGE_BYTES);
         }
@@ -147,17 +135,9 @@ impl GroupFile {
         } else {
             column.page_bytes = claims.uncompressed;
         }
-        let open: u64 = columns
-            .iter()
-            .map(|column| column.dictionary_bytes + column.page_bytes)
-            .sum();
+        let open: u64 = columns.iter().map(|column| column.dictionary_bytes + column.page_bytes).sum();
         if open > MAX_OPEN_PAGES_BYTES {
-            return limit(
-                "size of pages that must be held at once",
-                "parquet_limit_page",
-                open,
-                MAX_OPEN_PAGES_BYTES,
-            );
+            return limit("size of pages that must be held at once", "parquet_limit_page", open, MAX_OPEN_PAGES_BYTES);
         }
         Ok(())
     }
@@ -165,11 +145,7 @@ impl GroupFile {
     /// Keeps the reason for [`GroupFile::failure`].
     fn fail(&self, error: InputError) -> io::Error {
         let text = error.to_string();
-        self.0
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(error);
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         io::Error::other(text)
     }
 }
@@ -190,10 +166,7 @@ impl Column {
 
     /// The column chunk that an offset lies in.
     fn at(columns: &mut [Self], offset: u64) -> Result<&mut Self, InputError> {
-        columns
-            .iter_mut()
-            .find(|column| column.range.contains(&offset))
-            .ok_or_else(outside)
+        columns.iter_mut().find(|column| column.range.contains(&offset)).ok_or_else(outside)
     }
 }
 
@@ -212,12 +185,7 @@ impl ChunkReader for GroupFile {
 
     /// Used for page headers only, and sometimes made and not read from.
     fn get_read(&self, start: u64) -> ParquetResult<HeaderReader> {
-        Ok(HeaderReader {
-            file: self.clone(),
-            offset: start,
-            is_checked: false,
-            bytes: Bytes::new(),
-        })
+        Ok(HeaderReader { file: self.clone(), offset: start, is_checked: false, bytes: Bytes::new() })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {

@@ -18,18 +18,15 @@ pub(in crate::input) async fn inspect(location: &Location, pinned: &Pinned) -> R
     if rows == 0 {
         return Err(InputError::Empty);
     }
-    Ok(InputSchema {
-        columns,
-        layout: Layout::Parquet { rows },
-    })
+    Ok(InputSchema { columns, layout: Layout::Parquet { rows } })
 }
 
 /// The codes for names are CSV's.
 fn unsupported_name(error: InputError) -> InputError {
     match error {
-        InputError::DuplicateHeader { .. } | InputError::EmptyHeader { .. } => InputError::UnsupportedSchema {
-            reason: error.to_string(),
-        },
+        InputError::DuplicateHeader { .. } | InputError::EmptyHeader { .. } => {
+            InputError::UnsupportedSchema { reason: error.to_string() }
+        }
         other => other,
     }
 }
@@ -38,11 +35,9 @@ fn unsupported_name(error: InputError) -> InputError {
 fn check_writable(columns: &std::sync::Arc<Schema>) -> Result<(), InputError> {
     match encode(&RecordBatch::new_empty(columns.clone()), properties().build()) {
         Ok(_) if !columns.fields().is_empty() => Ok(()),
-        Ok(_) => Err(InputError::UnsupportedSchema {
-            reason: "it has no columns".into(),
-        }),
-        Err(error) => Err(InputError::UnsupportedSchema {
-            reason: format!("a column's type can't be written again ({error:?})"),
-        }),
+        Ok(_) => Err(InputError::UnsupportedSchema { reason: "it has no columns".into() }),
+        Err(error) => {
+            Err(InputError::UnsupportedSchema { reason: format!("a column's type can't be written again ({error:?})") })
+        }
     }
 }

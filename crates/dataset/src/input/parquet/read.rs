@@ -25,16 +25,8 @@ pub(in crate::input) fn read(
     on_thread(undecodable, move |sink| {
         let runtime = Handle::current();
         let metadata = runtime.block_on(footer::load(&location, &pinned))?;
-        let mut rows = Rows {
-            next: from.row,
-            decoded_bytes: 0,
-            file_bytes: pinned.bytes,
-        };
-        let file = PinnedFile {
-            location,
-            pinned,
-            runtime,
-        };
+        let mut rows = Rows { next: from.row, decoded_bytes: 0, file_bytes: pinned.bytes };
+        let file = PinnedFile { location, pinned, runtime };
         let mut window = Window::default();
         let mut group_start = 0;
         for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
@@ -89,27 +81,12 @@ impl Rows {
         self.decoded_bytes += rows.columns().iter().map(|column| bytes(column)).sum::<u64>();
         let limit = FREE_EXPANSION_BYTES.saturating_add(self.file_bytes.saturating_mul(MAX_EXPANSION));
         if self.decoded_bytes > limit {
-            return Err(InputError::DecompressionLimit {
-                compressed: self.file_bytes,
-                limit,
-            }
-            .into());
+            return Err(InputError::DecompressionLimit { compressed: self.file_bytes, limit }.into());
         }
         let first_row = self.next;
         self.next += rows.num_rows() as u64;
-        let cursors = (first_row + 1..=self.next)
-            .map(|row| Cursor {
-                position: row,
-                row,
-                line: 0,
-            })
-            .collect();
-        Ok(sink.send(InputBatch {
-            rows,
-            first_row,
-            row_errors: Vec::new(),
-            cursors,
-        })?)
+        let cursors = (first_row + 1..=self.next).map(|row| Cursor { position: row, row, line: 0 }).collect();
+        Ok(sink.send(InputBatch { rows, first_row, row_errors: Vec::new(), cursors })?)
     }
 }
 

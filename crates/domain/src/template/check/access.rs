@@ -8,17 +8,8 @@ use crate::template::error::TemplateError;
 use crate::template::guard::Meter;
 
 /// What `loop` tells.
-const LOOP_ATTRIBUTES: [&str; 9] = [
-    "depth",
-    "depth0",
-    "first",
-    "index",
-    "index0",
-    "last",
-    "length",
-    "revindex",
-    "revindex0",
-];
+const LOOP_ATTRIBUTES: [&str; 9] =
+    ["depth", "depth0", "first", "index", "index0", "last", "length", "revindex", "revindex0"];
 
 impl<'template> Checker<'template> {
     pub(super) fn access(&mut self, expression: &Expr<'template>, read_by: Use) -> Checked {
@@ -46,11 +37,7 @@ impl<'template> Checker<'template> {
             self.used.extend(0..self.columns.names().len());
             Ok(())
         } else if name == "loop" {
-            self.refuse(
-                span,
-                "`loop` by itself",
-                "write `loop.index` in a loop, or `row[\"loop\"]` for the column",
-            )
+            self.refuse(span, "`loop` by itself", "write `loop.index` in a loop, or `row[\"loop\"]` for the column")
         } else {
             self.column(name, span)
         }
@@ -104,11 +91,7 @@ impl<'template> Checker<'template> {
         }
         self.expression(&access.subscript_expr, Some(Meter::Operand))?;
         // The n-th character or item is found by counting.
-        let meter = if self.is_row(&access.expr) {
-            None
-        } else {
-            Some(Meter::Operand)
-        };
+        let meter = if self.is_row(&access.expr) { None } else { Some(Meter::Operand) };
         self.expression(&access.expr, meter)
     }
 

@@ -18,10 +18,7 @@ pub(super) fn is(expression: &Expr<'_>) -> bool {
         }
         Expr::GetAttr(access) => {
             matches!(&access.expr, Expr::Var(name) if name.id == "loop")
-                && matches!(
-                    access.name,
-                    "depth" | "depth0" | "index" | "index0" | "length" | "revindex" | "revindex0"
-                )
+                && matches!(access.name, "depth" | "depth0" | "index" | "index0" | "length" | "revindex" | "revindex0")
         }
         Expr::UnaryOp(operation) => matches!(operation.op, UnaryOpKind::Neg),
         // Minus and the divisions fail on anything else; plus and times are checked where they stand.

@@ -31,12 +31,7 @@ fn length(state: &State, value: &Value) -> Result<usize, Error> {
     if is_missing(value) {
         return Ok(0);
     }
-    value.len().ok_or_else(|| {
-        wrong_input(format!(
-            "length takes text, a list or an object, not a {}",
-            value.kind()
-        ))
-    })
+    value.len().ok_or_else(|| wrong_input(format!("length takes text, a list or an object, not a {}", value.kind())))
 }
 
 fn first(state: &State, value: &Value) -> Result<Value, Error> {
@@ -53,11 +48,7 @@ fn list(state: &State, value: &Value) -> Result<Value, Error> {
 
 fn items(state: &State, value: &Value) -> Result<Value, Error> {
     Rendering::of(state)?.take_value(value)?;
-    if is_missing(value) {
-        Ok(Value::from(Vec::<Value>::new()))
-    } else {
-        filters::items(value)
-    }
+    if is_missing(value) { Ok(Value::from(Vec::<Value>::new())) } else { filters::items(value) }
 }
 
 fn reverse(state: &State, value: &Value) -> Result<Value, Error> {
@@ -71,10 +62,7 @@ fn reverse(state: &State, value: &Value) -> Result<Value, Error> {
 }
 
 /// By number where both are numbers, else by text, without regard to case.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine passes named arguments by value"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the engine passes named arguments by value")]
 fn sort(state: &State, value: &Value, reverse: Option<bool>, named: Kwargs) -> Result<Value, Error> {
     let reverse = reverse.or(named.get("reverse")?).unwrap_or(false);
     let attribute: Option<&str> = named.get("attribute")?;
@@ -105,17 +93,11 @@ struct SortKey {
 impl SortKey {
     fn of(rendering: &Rendering, value: &Value) -> Result<Self, Error> {
         if let (ValueKind::Number, Ok(number)) = (value.kind(), f64::try_from(value.clone())) {
-            return Ok(Self {
-                number: Some(number),
-                text: String::new(),
-            });
+            return Ok(Self { number: Some(number), text: String::new() });
         }
         let text = rendering.text(value)?;
         rendering.take(3 * text.len())?;
-        Ok(Self {
-            number: None,
-            text: text.to_lowercase(),
-        })
+        Ok(Self { number: None, text: text.to_lowercase() })
     }
 
     fn cmp(&self, other: &Self) -> Ordering {

@@ -10,14 +10,10 @@ use crate::template::rendering::Rendering;
 pub(super) fn add(environment: &mut Environment) {
     environment.add_filter("abs", filters::abs);
     environment.add_filter("float", |state: &State, value: &Value, default: Option<Value>| {
-        parse(state, value, default, |value| {
-            filters::float(state, value, None, no_names())
-        })
+        parse(state, value, default, |value| filters::float(state, value, None, no_names()))
     });
     environment.add_filter("int", |state: &State, value: &Value, default: Option<Value>| {
-        parse(state, value, default, |value| {
-            filters::int(state, value, None, None, no_names())
-        })
+        parse(state, value, default, |value| filters::int(state, value, None, None, no_names()))
     });
     environment.add_filter("round", filters::round);
 }
@@ -29,10 +25,7 @@ fn parse(
     default: Option<Value>,
     number: impl Fn(&Value) -> Result<Value, Error>,
 ) -> Result<Value, Error> {
-    if default
-        .as_ref()
-        .is_some_and(|default| default.kind() != ValueKind::Number)
-    {
+    if default.as_ref().is_some_and(|default| default.kind() != ValueKind::Number) {
         return Err(wrong_input("the default of int and float is a number"));
     }
     Rendering::of(state)?.take_value(value)?;

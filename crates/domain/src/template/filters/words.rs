@@ -101,10 +101,7 @@ fn join(state: &State, values: &Value, separator: Option<&Value>) -> Result<Valu
 }
 
 /// At most `length` characters, the end included, cut between words unless `killwords`.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine passes named arguments by value"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the engine passes named arguments by value")]
 fn truncate(
     state: &State,
     value: &Value,
@@ -123,11 +120,7 @@ fn truncate(
     }
     let kept = length.saturating_sub(end.chars().count());
     let cut = text.char_indices().nth(kept).map_or(text.len(), |(offset, _)| offset);
-    let cut = if killwords {
-        cut
-    } else {
-        text[..cut].rfind(' ').unwrap_or(cut)
-    };
+    let cut = if killwords { cut } else { text[..cut].rfind(' ').unwrap_or(cut) };
     let mut built = Builder::new(&rendering);
     built.push(&text[..cut])?;
     built.push(end)?;
@@ -138,10 +131,7 @@ fn string(state: &State, value: &Value) -> Result<Value, Error> {
     Ok(Value::from(Rendering::of(state)?.text(value)?))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the engine passes named arguments by value"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the engine passes named arguments by value")]
 fn to_json(state: &State, value: &Value, indent: Option<usize>, named: Kwargs) -> Result<Value, Error> {
     const WIDEST_INDENT: usize = 8;
     let indent = indent.or(named.get("indent")?);

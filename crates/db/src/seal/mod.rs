@@ -1,16 +1,21 @@
 //! Seals closed chunks, and ends a job when the last one is sealed.
 
-use std::time::Duration;
+mod enqueue;
+mod row_states;
 
-use domain::ids::{JobId, StepId, TenantId};
+use domain::ids::{JobId, StepId};
 use domain::job::{Event, State};
 use domain::outcome::Status;
 use domain::row_set::RowSet;
 use uuid::Uuid;
 
+pub(crate) use self::enqueue::{after_settling, enqueue, enqueue_closed, fan_out};
+pub use self::enqueue::{ending, sweep};
+use self::row_states::row_states;
+pub use self::row_states::{OTHER, row_state};
 use crate::convert::{from_bits, to_bits, to_i32, to_i64, to_u32};
 use crate::steps::{self, StepLease};
-use crate::{Error, Result, SchedulerTx, TenantTx};
+use crate::{Error, Result, TenantTx};
 
 /// What a seal step wrote to object storage.
 #[derive(Debug)]
@@ -33,88 +38,6 @@ pub enum Finished {
     Sealed,
     /// A success arrived after the outcomes were read: seal again.
     Changed,
-}
-
-/// Makes the seal step of a chunk whose rows are all closed.
-pub(crate) async fn enqueue(tx: &mut TenantTx, job_id: JobId, chunk_no: u32) -> Result<()> {
-    let tenant_id = tx.tenant_id();
-    sqlx::query!(
-        "INSERT INTO job_steps (step_id, tenant_id, job_id, kind, chunk_no) VALUES ($1, $2, $3, 'seal', $4)
-        ON CONFLICT DO NOTHING",
-        StepId(Uuid::now_v7()).0,
-        tenant_id.0,
-        job_id.0,
-        to_i32(chunk_no),
-    )
-    .execute(tx.connection())
-    .await?;
-    tx.hint().await
-}
-
-/// Makes the seal steps of chunks that plan has closed by itself.
-pub(crate) async fn enqueue_closed(tx: &mut TenantTx, job_id: JobId) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO job_steps (step_id, tenant_id, job_id, kind, chunk_no)
-        SELECT gen_random_uuid(), tenant_id, job_id, 'seal', chunk_no FROM chunks
-        WHERE job_id = $1 AND sealed_at IS NULL AND bit_count(closed) = row_count
-        ON CONFLICT DO NOTHING",
-        job_id.0
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
-/// Makes the seal steps of a job that is ending: of every chunk that no dispatch touches any more.
-pub(crate) async fn fan_out(tx: &mut TenantTx, job_id: JobId) -> Result<u64> {
-    let made = sqlx::query!(
-        "INSERT INTO job_steps (step_id, tenant_id, job_id, kind, chunk_no)
-        SELECT gen_random_uuid(), tenant_id, job_id, 'seal', chunk_no FROM chunks
-        WHERE job_id = $1 AND sealed_at IS NULL AND bit_count(in_flight & ~closed) = 0
-        ON CONFLICT DO NOTHING",
-        job_id.0
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(made.rows_affected())
-}
-
-/// After a dispatch has settled: if its job is ending, its chunks may be sealed.
-pub(crate) async fn after_settling(tx: &mut TenantTx, job_id: JobId, chunks: &[u32]) -> Result<()> {
-    let ending = sqlx::query_scalar!(
-        r#"SELECT state IN ('cancelling', 'expiring') AS "ending!" FROM jobs WHERE job_id = $1"#,
-        job_id.0
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    if ending != Some(true) {
-        return Ok(());
-    }
-    for chunk_no in chunks {
-        if !crate::dispatches::touches(tx, job_id, *chunk_no).await? {
-            enqueue(tx, job_id, *chunk_no).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Jobs that are ending, for [`sweep`].
-pub async fn ending(tx: &mut SchedulerTx) -> Result<Vec<(TenantId, JobId)>> {
-    let rows = sqlx::query!(
-        "SELECT tenant_id, job_id FROM jobs WHERE state IN ('cancelling', 'expiring') ORDER BY job_id LIMIT 1000"
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), JobId(row.job_id))).collect())
-}
-
-/// Makes the seal steps that a settlement running beside the cancel could not know to be needed.
-pub async fn sweep(tx: &mut TenantTx, job_id: JobId) -> Result<()> {
-    let Some(state) = crate::jobs::lock(tx, job_id).await? else { return Ok(()) };
-    if matches!(state, State::Cancelling | State::Expiring) && fan_out(tx, job_id).await? > 0 {
-        tx.hint().await?;
-    }
-    Ok(())
 }
 
 /// Commits a sealed chunk: its summary comes, its outcomes leave. The job's last one makes the assemble step.
@@ -152,7 +75,9 @@ async fn insert_summary(tx: &mut TenantTx, job_id: JobId, sealed: &Sealed<'_>) -
     let known = codes.len();
     let row_states = row_states(&mut codes, sealed.rows);
     if codes.len() > known {
-        sqlx::query!("UPDATE jobs SET error_codes = $2 WHERE job_id = $1", job_id.0, &codes).execute(tx.connection()).await?;
+        sqlx::query!("UPDATE jobs SET error_codes = $2 WHERE job_id = $1", job_id.0, &codes)
+            .execute(tx.connection())
+            .await?;
     }
     let tenant_id = tx.tenant_id();
     sqlx::query!(
@@ -175,33 +100,6 @@ async fn insert_summary(tx: &mut TenantTx, job_id: JobId, sealed: &Sealed<'_>) -
     .execute(tx.connection())
     .await?;
     Ok(())
-}
-
-/// Most error codes that a job tells apart in its summaries; further ones are shown as [`OTHER`].
-const MAX_CODES: usize = 62;
-/// Stands for a code past [`MAX_CODES`].
-pub const OTHER: &str = "other";
-
-/// A byte per row: the status in the two low bits, above them 0 or one more than the code's index.
-fn row_states(codes: &mut Vec<String>, rows: &[(Status, Option<&str>)]) -> Vec<u8> {
-    let mut index_of = |code: &str| -> u8 {
-        let found = codes.iter().position(|known| known == code);
-        let index = found.or_else(|| {
-            (codes.len() < MAX_CODES).then(|| {
-                codes.push(code.to_owned());
-                codes.len() - 1
-            })
-        });
-        u8::try_from(index.unwrap_or(MAX_CODES) + 1).expect("at most 63")
-    };
-    rows.iter().map(|(status, code)| *status as u8 | code.map_or(0, &mut index_of) << 2).collect()
-}
-
-/// Status and error code of a summary's byte.
-pub fn row_state(codes: &[String], byte: u8) -> (Status, Option<&str>) {
-    let status = Status::from_code(byte & 0b11).expect("two bits have four values, and so has the status");
-    let code = (byte >> 2).checked_sub(1).map(|index| codes.get(usize::from(index)).map_or(OTHER, String::as_str));
-    (status, code)
 }
 
 impl Sealed<'_> {
@@ -313,35 +211,8 @@ pub async fn parts(tx: &mut TenantTx, job_id: JobId, generation: i32, first: u32
 pub async fn finish_job(tx: &mut TenantTx, lease: &StepLease, output: &serde_json::Value) -> Result<State> {
     let state = crate::jobs::lock(tx, lease.job_id).await?.ok_or(Error::Fenced)?;
     steps::finish(tx, lease).await?;
-    sqlx::query!("UPDATE jobs SET output = $2 WHERE job_id = $1", lease.job_id.0, output).execute(tx.connection()).await?;
+    sqlx::query!("UPDATE jobs SET output = $2 WHERE job_id = $1", lease.job_id.0, output)
+        .execute(tx.connection())
+        .await?;
     crate::jobs::apply(tx, lease.job_id, state, Event::Assembled, None).await
-}
-
-/// How long a seal step waits for a dispatch that still touches its chunk.
-pub const RETRY: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_state_keeps_status_and_code() {
-        let mut codes = vec!["known".to_owned()];
-        let rows = [(Status::Succeeded, None), (Status::Failed, Some("known")), (Status::Expired, Some("new"))];
-        let bytes = row_states(&mut codes, &rows);
-        assert_eq!(codes, ["known", "new"]);
-        let read: Vec<_> = bytes.iter().map(|byte| row_state(&codes, *byte)).collect();
-        assert_eq!(read, rows);
-    }
-
-    #[test]
-    fn codes_past_the_table_are_other() {
-        let names: Vec<String> = (0..100).map(|number| format!("code_{number}")).collect();
-        let rows: Vec<_> = names.iter().map(|name| (Status::Failed, Some(name.as_str()))).collect();
-        let mut codes = Vec::new();
-        let bytes = row_states(&mut codes, &rows);
-        assert_eq!(codes.len(), MAX_CODES);
-        assert_eq!(row_state(&codes, bytes[61]), (Status::Failed, Some("code_61")));
-        assert_eq!(row_state(&codes, bytes[62]), (Status::Failed, Some(OTHER)));
-    }
 }

@@ -1,0 +1,13 @@
+//! The HTTP API, as any HTTP client sees it.
+
+mod access;
+mod admin;
+mod catalogue;
+mod contract;
+mod grants;
+mod http;
+mod idempotency;
+mod isolation;
+mod items;
+mod lists;
+mod validation;

@@ -1,0 +1,10 @@
+//! The database layer against a real Postgres: isolation, leases, fencing and the accounting of what comes late.
+
+mod dispatches;
+mod fixture;
+mod isolation;
+mod jobs;
+mod late;
+mod leases;
+mod seal;
+mod stale;

@@ -1,0 +1,123 @@
+//! Inputs that can't be read, or not whole.
+
+use client::api::Submission;
+use tests::{Rig, RigOptions};
+
+use crate::jobs::support::{
+    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, output, requests, submit,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d7_an_input_that_was_replaced_after_submit_fails_the_job() -> anyhow::Result<()> {
+    let mut rig = Rig::start(RigOptions { workers: 0, ..RigOptions::default() }).await?;
+    let input = rig.write_rows("in.csv", (0..10).map(|row| format!("before {row}")))?;
+    let job_id = rig.submit(&input, "out.csv").await?;
+    rig.write_rows("in.csv", (0..10).map(|row| format!("after {row}")))?;
+    rig.add_worker()?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), code(job.error.as_ref())), ("failed", Some("input_changed")));
+    assert_eq!(code(job.status_reason.as_ref()), Some("input_changed"));
+    assert!(requests(&rig)?.is_empty() && !rig.objects().join("out.csv").exists());
+    assert_good_job_succeeds(&rig, "after").await
+}
+
+/// What is found when the whole file is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn e4_e7_broken_files_fail_their_jobs_before_anything_is_sent() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions::default()).await?;
+    let unterminated = format!("id,text\n{}5000,\"never closed\n", "1,fine\n".repeat(5_000));
+    for (name, bytes, expected) in [
+        ("unterminated.csv", unterminated.as_bytes(), "csv_unterminated_quote"),
+        ("no_rows.csv", b"id,text\n", "input_empty"),
+        ("blank_lines.csv", b"id,text\n\n\n", "input_empty"),
+    ] {
+        std::fs::write(rig.objects().join(name), bytes)?;
+        let found = match submit(&rig, &echo(&rig, &rig.uri(name), "out.csv")).await {
+            Ok(job_id) => {
+                let job = rig.wait(&job_id, LONG).await?;
+                assert_eq!(job.status.name(), "failed", "{name}");
+                code(job.error.as_ref()).map(str::to_owned)
+            }
+            Err(refused) => refusal(&refused),
+        };
+        assert_eq!(found.as_deref(), Some(expected), "{name}");
+    }
+    assert!(requests(&rig)?.is_empty());
+    assert_good_job_succeeds(&rig, "after").await
+}
+
+/// What is found in the head of a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn d6_d13_e2_e6_e8_e15_files_of_another_kind_are_refused_at_submit() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions { workers: 1, ..RigOptions::default() }).await?;
+    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x4c\x02\x00";
+    for (name, bytes, expected) in [
+        ("missing.csv", None, "input_not_found"),
+        ("empty.csv", Some(b"".as_slice()), "input_empty"),
+        ("twice.csv", Some(b"text,text\n1,2\n"), "csv_duplicate_header"),
+        ("unnamed.csv", Some(b"text,\n1,2\n"), "csv_empty_header"),
+        ("semicolons.csv", Some(b"id;text;more\n1;2;3\n"), "csv_header_mismatch"),
+        ("utf16.csv", Some(b"\xff\xfei\0d\0,\0"), "invalid_encoding"),
+        ("latin1.csv", Some(b"id,t\xe9xt\n1,2\n"), "invalid_encoding"),
+        ("gzipped.csv", Some(gzip), "compression_mismatch"),
+        ("text.parquet", Some(b"id,text\n1,2\n"), "invalid_parquet"),
+    ] {
+        if let Some(bytes) = bytes {
+            std::fs::write(rig.objects().join(name), bytes)?;
+        }
+        let refused = submit(&rig, &echo(&rig, &rig.uri(name), "out.csv")).await;
+        let found = refused.err().and_then(|refused| refusal(&refused));
+        assert_eq!(found.as_deref(), Some(expected), "{name}");
+    }
+    assert_good_job_succeeds(&rig, "after").await
+}
+
+fn refusal(error: &anyhow::Error) -> Option<String> {
+    error.downcast_ref::<client::api::Error>()?.problem()?.code.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e5_bad_rows_are_recorded_and_the_job_completes() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions::default()).await?;
+    let lines = ["id,text", "0,fine", "1,too,many", "2", "3,b\u{e9}d", "4,", "5,\"a\nb\""].join("\n");
+    // The fourth row's cell is Latin-1.
+    let bytes: Vec<u8> = lines.chars().map(|character| character as u32 as u8).collect();
+    std::fs::write(rig.objects().join("in.csv"), bytes)?;
+    let job_id = submit(&rig, &echo(&rig, &rig.uri("in.csv"), "out.csv")).await?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), job.counts.succeeded, job.counts.failed), ("completed", 2, 4));
+
+    let output = output(&rig, "out.csv")?;
+    assert_conserved(&job, &output);
+    let found: Vec<_> = (0..6).map(|row| ["id", "text", "llm_error_code"].map(|name| output.text(row, name))).collect();
+    let expected = [
+        ["0", "fine", ""],
+        ["1", "too", "csv_field_count"],
+        ["2", "", "csv_field_count"],
+        ["3", "", "invalid_encoding"],
+        ["4", "", "prompt_empty"],
+        ["5", "a\nb", ""],
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(requests(&rig)?.len(), 2);
+    assert_clean(&rig, &job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e1_e3_e14_any_sound_csv_keeps_its_cells() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions::default()).await?;
+    let text = "\u{feff}id,text\r\n001,\"a \"\"b\"\"\nc\"\r\n1e5,NaN\n\nTRUE,null\r\n\"  x \",=1+1";
+    std::fs::write(rig.objects().join("in.csv"), text)?;
+    let mut submission = Submission::new(&rig.uri("in.csv"), "sandbox/echo", "{{ id }}|{{ text }}");
+    submission.output.uri = Some(rig.uri("out.csv"));
+    let job_id = submit(&rig, &submission).await?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.counts.total, job.counts.succeeded), (Some(4), 4));
+    let output = output(&rig, "out.csv")?;
+    let cells = [("001", "a \"b\"\nc"), ("1e5", "NaN"), ("TRUE", "null"), ("  x ", "=1+1")];
+    for (row, (id, text)) in cells.iter().enumerate() {
+        assert_eq!((&*output.text(row, "id"), &*output.text(row, "text")), (*id, *text));
+        assert_eq!(output.text(row, "llm_response"), format!("{id}|{text}"));
+    }
+    assert_clean(&rig, &job_id)
+}
