@@ -9,7 +9,7 @@ CREATE TABLE tenants (
 COMMENT ON TABLE tenants IS 'Teams. Nothing crosses from one to another.';
 COMMENT ON COLUMN tenants.tenant_id IS 'ten_…';
 COMMENT ON COLUMN tenants.name IS 'For people; unique.';
-COMMENT ON COLUMN tenants.status IS 'active; suspended: every call is refused and running jobs get no new dispatch.';
+COMMENT ON COLUMN tenants.status IS 'active; suspended: its jobs can be read, not changed, and get no new dispatch.';
 COMMENT ON COLUMN tenants.weight IS 'Share of a limit group beside other tenants.';
 COMMENT ON COLUMN tenants.quotas IS 'Limits by name; an absent name is unlimited.';
 COMMENT ON COLUMN tenants.created_at IS 'Database time.';
@@ -47,7 +47,7 @@ CREATE TABLE credentials (
 );
 COMMENT ON TABLE credentials IS 'Secrets of providers and object stores. They are nobody''s rows: tenants reach them only through a record or a grant.';
 COMMENT ON COLUMN credentials.name IS 'As provider records and grants name it.';
-COMMENT ON COLUMN credentials.sealed IS 'The secret as JSON, encrypted with AES-256-GCM under the master key, with the name as associated data.';
+COMMENT ON COLUMN credentials.sealed IS 'The secret (a text, or a JSON object for signed schemes), encrypted with AES-256-GCM under the master key, with the name as associated data.';
 COMMENT ON COLUMN credentials.updated_at IS 'Database time.';
 
 CREATE TABLE storage_grants (

@@ -1,5 +1,8 @@
 //! End-to-end tests: the shipped binary as separate processes, over TCP.
 
+mod api;
 mod db;
+mod docs;
 mod faults;
 mod jobs;
+mod stack;

@@ -130,13 +130,27 @@ pub async fn form(
     }))
 }
 
-/// Prolongs every lease on a dispatch that a worker holds. Returns what it still holds.
-pub async fn heartbeat(tx: &mut SchedulerTx, worker: WorkerId, lease: Duration) -> Result<Vec<(DispatchId, i32)>> {
+/// Prolongs a worker's leases on these dispatches. Returns those that it still holds, with their epochs.
+///
+/// A lease that the worker does not know of, because the answer to its claim was lost, is left to run out.
+pub async fn heartbeat(
+    tx: &mut SchedulerTx,
+    worker: WorkerId,
+    held: &[DispatchId],
+    lease: Duration,
+) -> Result<Vec<(DispatchId, i32)>> {
+    let held: Vec<Uuid> = held.iter().map(|dispatch| dispatch.0).collect();
     let rows = sqlx::query!(
-        "UPDATE dispatches SET run_at = now() + $2::float8 * interval '1 second'
-        WHERE lease_owner = $1 RETURNING dispatch_id, lease_epoch",
+        "UPDATE dispatches d SET run_at = now() + $2::float8 * interval '1 second'
+        FROM (
+            SELECT dispatch_id FROM dispatches WHERE lease_owner = $1 AND dispatch_id = ANY($3)
+            ORDER BY dispatch_id FOR NO KEY UPDATE
+        ) held
+        WHERE d.dispatch_id = held.dispatch_id
+        RETURNING d.dispatch_id, d.lease_epoch",
         worker.0,
         lease.as_secs_f64(),
+        &held,
     )
     .fetch_all(tx.connection())
     .await?;
@@ -185,6 +199,19 @@ pub async fn settle(tx: &mut TenantTx, lease: &DispatchLease) -> Result<bool> {
     crate::seal::after_settling(tx, lease.job_id, &rows.iter().map(|row| to_u32(row.chunk_no)).collect::<Vec<_>>())
         .await?;
     Ok(true)
+}
+
+/// Locks dispatches until the transaction ends, in the order in which heartbeats lock them: a transaction that writes for
+/// several must call it first, or the two may wait for each other.
+pub async fn lock(tx: &mut TenantTx, dispatches: &[DispatchId]) -> Result<()> {
+    let dispatches: Vec<Uuid> = dispatches.iter().map(|dispatch| dispatch.0).collect();
+    sqlx::query!(
+        "SELECT dispatch_id FROM dispatches WHERE dispatch_id = ANY($1) ORDER BY dispatch_id FOR NO KEY UPDATE",
+        &dispatches
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(())
 }
 
 /// Locks a dispatch until the transaction ends. Returns whether the lease still holds.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::ids::{JobId, StepId, TenantId, WorkerId};
 use domain::step::Kind;
+use uuid::Uuid;
 
 use crate::convert::to_u32;
 use crate::{Error, Result, SchedulerTx, TenantTx};
@@ -62,13 +63,22 @@ fn parse_kind(name: &str, chunk_no: Option<i32>) -> Result<Kind> {
     }
 }
 
-/// Prolongs every lease on a step that a worker holds. Returns what it still holds.
-pub async fn heartbeat(tx: &mut SchedulerTx, worker: WorkerId, lease: Duration) -> Result<Vec<(StepId, i32)>> {
+/// Prolongs a worker's leases on these steps. Returns those that it still holds, with their epochs.
+///
+/// A lease that the worker does not know of, because the answer to its claim was lost, is left to run out.
+pub async fn heartbeat(
+    tx: &mut SchedulerTx,
+    worker: WorkerId,
+    held: &[StepId],
+    lease: Duration,
+) -> Result<Vec<(StepId, i32)>> {
+    let held: Vec<Uuid> = held.iter().map(|step| step.0).collect();
     let rows = sqlx::query!(
         "UPDATE job_steps SET run_at = now() + $2::float8 * interval '1 second'
-        WHERE lease_owner = $1 RETURNING step_id, lease_epoch",
+        WHERE lease_owner = $1 AND step_id = ANY($3) RETURNING step_id, lease_epoch",
         worker.0,
         lease.as_secs_f64(),
+        &held,
     )
     .fetch_all(tx.connection())
     .await?;

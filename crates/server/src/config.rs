@@ -152,6 +152,8 @@ impl Config {
         figment
             .merge(Env::prefixed("GRISTMILL_").ignore(&NOT_KEYS).split("__"))
             .extract()
+            .map_err(Into::into)
+            .and_then(Self::checked)
             .context("the configuration is wrong")
     }
 
@@ -194,7 +196,8 @@ mod tests {
     fn the_file_s_keys_are_the_documented_ones() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("gristmill.toml");
-        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[worker]\nlease_s = 2\n[egress]\nallow_private = true\n").expect("written");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[worker]\nlease_s = 2\n[egress]\nallow_private = true\n")
+            .expect("written");
         let config = Config::load(Some(&file)).expect("a configuration");
         assert_eq!(config.pipeline().lease, Duration::from_secs(2));
         assert!(config.egress.allow_private);

@@ -42,13 +42,10 @@ impl Services {
     /// A setting is missing or malformed, with what to set.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         let db = database(&config)?;
-        if config.database.require_durable {
-            db.ensure_durable().await.context("the database can't be used")?;
-        }
         let Some(master_key) = &config.master_key else {
             bail!("no master key is configured: set GRISTMILL_MASTER_KEY to 32 random bytes in base64");
         };
-        let master_key = MasterKey::from_base64(master_key.expose_secret())?;
+        let master_key = MasterKey::from_base64(master_key.expose_secret()).context("GRISTMILL_MASTER_KEY is malformed")?;
         let Some(work_uri) = &config.work_uri else {
             bail!("no place for work files is configured: set GRISTMILL_WORK_URI, such as s3://bucket/gristmill");
         };
@@ -58,6 +55,10 @@ impl Services {
         })?;
         let prefix = work_uri.parse().with_context(|| format!("GRISTMILL_WORK_URI `{work_uri}` is malformed"))?;
         let work = WorkSpace::open(&stores, &prefix).with_context(|| format!("GRISTMILL_WORK_URI `{work_uri}`"))?;
+        // Last, because it needs a server and the rest does not.
+        if config.database.require_durable {
+            db.ensure_durable().await.context("the database that GRISTMILL_DATABASE_URL names can't be used")?;
+        }
         Ok(Self { db, stores, work, master_key: Arc::new(master_key), config })
     }
 

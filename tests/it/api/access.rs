@@ -52,7 +52,8 @@ async fn a3_a_revoked_or_expired_key_is_refused_as_such() -> anyhow::Result<()> 
     holder.get("/v1/jobs").await?.assert_problem(401, "api_key_revoked");
 
     let soon = std::time::SystemTime::now() + std::time::Duration::from_millis(1_500);
-    let expiring = rig.admin.create_key(&rig.tenant_id, &NewKey { expires_at: Some(soon.into()), ..new("expiring") }).await?;
+    let expiring =
+        rig.admin.create_key(&rig.tenant_id, &NewKey { expires_at: Some(soon.into()), ..new("expiring") }).await?;
     let holder = Http::new(&rig, expiring.key.as_deref().unwrap_or_default())?;
     let mut reply = holder.get("/v1/jobs").await?;
     assert_eq!(reply.status, 200);
@@ -71,7 +72,8 @@ async fn a4_a6_a9_a11_a_key_does_what_its_scopes_and_its_tenant_allow() -> anyho
     let (tenant, admin) = callers(&rig)?;
     let input = rig.write_rows("in.csv", std::iter::once("x".to_owned()))?;
     let scopes = vec!["jobs:read".to_owned()];
-    let reader = rig.admin.create_key(&rig.tenant_id, &NewKey { name: "reader".to_owned(), scopes, expires_at: None }).await?;
+    let reader =
+        rig.admin.create_key(&rig.tenant_id, &NewKey { name: "reader".to_owned(), scopes, expires_at: None }).await?;
     let reader = Http::new(&rig, reader.key.as_deref().unwrap_or_default())?;
     assert_eq!(reader.get("/v1/jobs").await?.status, 200);
     let refused = reader.post("/v1/jobs", &submission(&input)).await?;

@@ -76,12 +76,8 @@ impl Reply {
     /// Pointers and codes of the wrong fields.
     pub fn errors(&self) -> Vec<(&str, &str)> {
         let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let text = |error: &'_ Value, name: &str| error[name].as_str().map(str::to_owned);
-        debug_assert!(errors.iter().all(|error| text(error, "message").is_some()));
-        errors
-            .iter()
-            .map(|error| (error["pointer"].as_str().unwrap_or_default(), error["code"].as_str().unwrap_or_default()))
-            .collect()
+
+        errors.iter().filter_map(|error| Some((error["pointer"].as_str()?, error["code"].as_str()?))).collect()
     }
 
     /// Asserts that this is a problem document with everything that each of them has.

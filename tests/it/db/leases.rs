@@ -2,7 +2,7 @@
 
 use db::dispatches;
 use db::steps;
-use domain::ids::WorkerId;
+use domain::ids::{DispatchId, StepId, WorkerId};
 
 use super::fixture::{Fixture, LEASE, new_worker};
 
@@ -18,6 +18,18 @@ async fn expire_all(fixture: &Fixture) -> anyhow::Result<()> {
     fixture.execute("UPDATE job_steps SET run_at = now()").await?;
     fixture.execute("UPDATE dispatches SET run_at = now()").await?;
     Ok(())
+}
+
+/// A heartbeat for all there is: the epochs of what the worker holds.
+async fn beat(fixture: &Fixture, worker: WorkerId) -> anyhow::Result<(Vec<i32>, Vec<i32>)> {
+    let all_steps: Vec<_> = fixture.select("SELECT step_id FROM job_steps").await?.into_iter().map(StepId).collect();
+    let all_dispatches: Vec<_> =
+        fixture.select("SELECT dispatch_id FROM dispatches").await?.into_iter().map(DispatchId).collect();
+    let mut tx = fixture.db.scheduler().await?;
+    let steps = steps::heartbeat(&mut tx, worker, &all_steps, LEASE).await?;
+    let dispatches = dispatches::heartbeat(&mut tx, worker, &all_dispatches, LEASE).await?;
+    tx.commit().await?;
+    Ok((steps.iter().map(|held| held.1).collect(), dispatches.iter().map(|held| held.1).collect()))
 }
 
 /// A dispatch in flight and a plan step of another job, both held by the worker.
@@ -52,14 +64,23 @@ async fn a_heartbeat_prolongs_what_its_worker_holds_and_nothing_else() -> anyhow
     let (worker, other) = (new_worker(), new_worker());
     let fixture = held_by(worker).await?;
     expire_all(&fixture).await?;
-    let mut tx = fixture.db.scheduler().await?;
-    assert_eq!(steps::heartbeat(&mut tx, other, LEASE).await?, []);
-    assert_eq!(dispatches::heartbeat(&mut tx, other, LEASE).await?, []);
+    assert_eq!(beat(&fixture, other).await?, (vec![], vec![]));
     // Nobody has taken them meanwhile, so they are its own still.
-    assert_eq!(steps::heartbeat(&mut tx, worker, LEASE).await?.iter().map(|held| held.1).collect::<Vec<_>>(), [1]);
-    assert_eq!(dispatches::heartbeat(&mut tx, worker, LEASE).await?.iter().map(|held| held.1).collect::<Vec<_>>(), [2]);
-    tx.commit().await?;
+    assert_eq!(beat(&fixture, worker).await?, (vec![1], vec![2]));
     assert_eq!(claimable(&fixture, other).await?, (vec![], vec![]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lease_whose_holder_never_heard_of_it_runs_out() -> anyhow::Result<()> {
+    let worker = new_worker();
+    let fixture = held_by(worker).await?;
+    expire_all(&fixture).await?;
+    let mut tx = fixture.db.scheduler().await?;
+    assert_eq!(steps::heartbeat(&mut tx, worker, &[], LEASE).await?, []);
+    assert_eq!(dispatches::heartbeat(&mut tx, worker, &[], LEASE).await?, []);
+    tx.commit().await?;
+    assert_eq!(claimable(&fixture, worker).await?, (vec![2], vec![3]));
     Ok(())
 }
 
@@ -69,9 +90,7 @@ async fn a_heartbeat_tells_what_was_lost() -> anyhow::Result<()> {
     let fixture = held_by(worker).await?;
     expire_all(&fixture).await?;
     claimable(&fixture, other).await?;
-    let mut tx = fixture.db.scheduler().await?;
-    assert_eq!(steps::heartbeat(&mut tx, worker, LEASE).await?, []);
-    assert_eq!(dispatches::heartbeat(&mut tx, worker, LEASE).await?, []);
+    assert_eq!(beat(&fixture, worker).await?, (vec![], vec![]));
     Ok(())
 }
 

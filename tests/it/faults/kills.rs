@@ -1,35 +1,119 @@
-//! kill -9 of workers, of the API and of Postgres while jobs run.
+//! kill -9 of workers, of the API and of Postgres at random moments, planning and merging included.
+//!
+//! `GRISTMILL_TEST_KILLS` sets the kills of each test; 20 is the full count, with 20,000 rows in each job.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tests::{Rig, RigOptions};
 
-const LONG: Duration = Duration::from_secs(300);
+use super::disturbed::{LONG, PERMITS, finish, select, write_rows};
+use super::own_postgres::OwnPostgres;
 
-/// Kills per test: `GRISTMILL_TEST_KILLS` for the full count.
+const WORKERS: usize = 2;
+
 fn kills() -> usize {
-    std::env::var("GRISTMILL_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(4)
+    std::env::var("GRISTMILL_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(3)
+}
+
+fn rows() -> u64 {
+    (1_000 * kills() as u64).max(4_000)
+}
+
+/// Jobs of the same rows, one after the other, for as long as there is something to kill.
+struct Victims {
+    rig: Rig,
+    input: String,
+    jobs: Vec<String>,
+    /// States met by kills.
+    met: Vec<String>,
+}
+
+/// Kills that one job gets: the first while it is planned, the last while it is merged.
+const KILLS_PER_JOB: usize = 7;
+
+impl Victims {
+    async fn start(database_url: Option<String>) -> anyhow::Result<Self> {
+        let options = RigOptions { workers: WORKERS, sandbox_latency_ms: 20, database_url, ..RigOptions::default() };
+        let rig = Rig::start(options).await?;
+        let input = write_rows(&rig, rows())?;
+        Ok(Self { rig, input, jobs: Vec::new(), met: Vec::new() })
+    }
+
+    /// Waits for the moment of a kill: a random one within a state of the last job.
+    async fn moment(&mut self, kill: usize) -> anyhow::Result<()> {
+        let turn = kill % KILLS_PER_JOB;
+        if turn == 0 || self.state().await.is_some_and(|state| state == "completed") {
+            let job = self.rig.submit(&self.input, &format!("out-{}.csv", self.jobs.len())).await?;
+            self.jobs.push(job);
+        }
+        let (states, within_ms): (&[_], _) = if turn == 0 {
+            (&["queued", "planning"], 300)
+        } else if turn == KILLS_PER_JOB - 1 || kill == kills() - 1 {
+            (&["merging"], 20)
+        } else {
+            (&["running"], 1_500)
+        };
+        let end = Instant::now() + LONG;
+        loop {
+            match self.state().await {
+                Some(state) if states.contains(&state.as_str()) || state == "completed" => break,
+                Some(_) | None if Instant::now() < end => tokio::time::sleep(Duration::from_millis(2)).await,
+                state => anyhow::bail!("the job is {state:?} and never {states:?}\n{}", self.rig.logs()),
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..within_ms))).await;
+        self.met.push(self.state().await.unwrap_or_default());
+        Ok(())
+    }
+
+    async fn state(&self) -> Option<String> {
+        select(&self.rig, "SELECT state FROM jobs ORDER BY job_id DESC LIMIT 1").await
+    }
+
+    /// Proves that nothing is wrong, and that at most `bound` calls were made again.
+    async fn finish(self, what: &str, bound: u64) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let cost = finish(&self.rig, &self.jobs, rows()).await?;
+        let (kills, repeated) = (self.met.len(), cost.repeated());
+        println!("{kills} kills of {what}, met {:?}: {cost:?}, {repeated} repeated, {:?} after the last", self.met, started.elapsed());
+        assert!(repeated <= bound, "{repeated} calls were repeated by {kills} kills of {what}, and {bound} may be");
+        Ok(())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_survives_kills_of_its_workers() -> anyhow::Result<()> {
-    let mut rig = Rig::start(RigOptions { workers: 2, sandbox_latency_ms: 20, ..RigOptions::default() }).await?;
-    let rows = 2_000 * kills();
-    let input = rig.write_rows("in.csv", (0..rows).map(|row| format!("row {row}")))?;
-    let job_id = rig.submit(&input, "out.csv").await?;
+async fn jobs_survive_kills_of_their_workers() -> anyhow::Result<()> {
+    let mut victims = Victims::start(None).await?;
     for kill in 0..kills() {
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(100..1_500))).await;
-        let worker = &mut rig.workers[kill % 2];
+        victims.moment(kill).await?;
+        let worker = &mut victims.rig.workers[kill % WORKERS];
         worker.kill9()?;
         worker.restart()?;
     }
-    let job = rig.wait(&job_id, LONG).await?;
-    assert_eq!((job.status.name(), job.counts.succeeded), ("completed", rows as u64));
-    let (clean, words) = rig.check(&job_id)?;
-    assert!(clean, "{words}");
-    let totals = sandbox::Totals::of(rig.oracle())?;
-    // Twice the permits of a worker for each kill: what was sent and not yet committed.
-    let repeated = totals.requests - rows as u64;
-    assert!(repeated <= (kills() * 64) as u64, "{repeated} calls were repeated by {} kills", kills());
-    Ok(())
+    // For each kill, what was sent and not yet committed.
+    victims.finish("a worker", kills() as u64 * 2 * PERMITS).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_survive_kills_of_the_api() -> anyhow::Result<()> {
+    let mut victims = Victims::start(None).await?;
+    for kill in 0..kills() {
+        victims.moment(kill).await?;
+        victims.rig.api.kill9()?;
+        victims.rig.api.restart()?;
+    }
+    victims.finish("the API", 0).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_survive_kills_of_postgres() -> anyhow::Result<()> {
+    let mut postgres = OwnPostgres::start().await?;
+    let mut victims = Victims::start(Some(postgres.url())).await?;
+    for kill in 0..kills() {
+        victims.moment(kill).await?;
+        postgres.kill9()?;
+        postgres.restart()?;
+    }
+    // Every worker keeps its results until they are stored, but may lose its leases meanwhile.
+    victims.finish("Postgres", (kills() * WORKERS) as u64 * 2 * PERMITS).await
 }

@@ -1,3 +1,8 @@
 //! Jobs that are disturbed: kills, stops, outages.
 
+mod disturbed;
 mod kills;
+mod outage;
+mod own_postgres;
+mod resume;
+mod stops;

@@ -171,7 +171,8 @@ fn assert_usage_is_what_was_billed(rig: &Rig, job: &client::api::Job, output: &T
         input_tokens += request.prompt_tokens;
         output_tokens += request.completion_tokens;
     }
-    let cost = Money::from_usd(1).per_million_tokens(input_tokens) + Money::from_usd(2).per_million_tokens(output_tokens);
+    let cost =
+        Money::from_usd(1).per_million_tokens(input_tokens) + Money::from_usd(2).per_million_tokens(output_tokens);
     assert_eq!((job.usage.input_tokens, job.usage.output_tokens), (input_tokens, output_tokens));
     assert_eq!(job.usage.cost_usd, Some(cost.to_string()));
 
@@ -238,12 +239,14 @@ async fn retry_after_is_a_lower_bound() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_of_a_row_are_listed_in_order() -> anyhow::Result<()> {
     let rig = Rig::start(RigOptions::default()).await?;
-    let input = rig.write_rows("in.csv", ["fine", "[[sandbox:status code=500 times=2]]"].map(str::to_owned).into_iter())?;
+    let input =
+        rig.write_rows("in.csv", ["fine", "[[sandbox:status code=500 times=2]]"].map(str::to_owned).into_iter())?;
     let job_id = rig.submit(&input, "out.csv").await?;
     rig.wait(&job_id, LONG).await?;
     let item = rig.client.item(&job_id, 1).await?;
     let log = item.json["attempts_log"].as_array().cloned().unwrap_or_default();
-    let found: Vec<_> = log.iter().map(|attempt| (attempt["attempt"].as_u64(), attempt["error_code"].as_str())).collect();
+    let found: Vec<_> =
+        log.iter().map(|attempt| (attempt["attempt"].as_u64(), attempt["error_code"].as_str())).collect();
     assert_eq!(found, [(Some(1), Some("provider_error")), (Some(2), Some("provider_error"))]);
     let statuses: HashMap<_, usize> = log.iter().fold(HashMap::new(), |mut counts, attempt| {
         *counts.entry(attempt["http_status"].as_u64()).or_default() += 1;

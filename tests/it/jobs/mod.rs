@@ -1,5 +1,6 @@
 //! Jobs that nothing disturbs.
 
+mod command_line;
 mod control;
 mod failures;
 mod formats;
@@ -7,4 +8,5 @@ mod inputs;
 mod main_job;
 mod outputs;
 mod records;
+pub mod support;
 mod table;

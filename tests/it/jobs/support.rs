@@ -1,8 +1,10 @@
 //! What the tests of jobs share.
 
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
-use client::api::{Job, Submission};
+use anyhow::bail;
+use client::api::{Job, JobFilter, Submission};
 use sandbox::Entry;
 use sandbox::log::Request;
 use serde_json::{Value, json};
@@ -11,7 +13,7 @@ use tests::Rig;
 use crate::jobs::table::Table;
 
 /// An outer limit against hanging.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_mins(1);
 
 /// A submission that echoes the column `text` into a file of the objects.
 pub fn echo(rig: &Rig, input: &str, output: &str) -> Submission {
@@ -49,9 +51,23 @@ pub fn assert_conserved(job: &Job, output: &Table) {
     let ended = counts.succeeded + counts.failed + counts.cancelled + counts.expired;
     assert_eq!((counts.total, counts.pending, counts.running), (Some(ended), Some(0), 0));
     assert_eq!(output.rows.len() as u64, ended);
-    let with = |status: &str| (0..output.rows.len()).filter(|row| output.text(*row, "llm_status") == status).count() as u64;
+    let with =
+        |status: &str| (0..output.rows.len()).filter(|row| output.text(*row, "llm_status") == status).count() as u64;
     let found = ["succeeded", "failed", "cancelled", "expired"].map(with);
     assert_eq!(found, [counts.succeeded, counts.failed, counts.cancelled, counts.expired]);
+}
+
+/// The tenant's jobs, once there are so many.
+pub async fn wait_for_jobs(rig: &Rig, count: usize) -> anyhow::Result<Vec<String>> {
+    let until = Instant::now() + LONG;
+    while Instant::now() < until {
+        let jobs = rig.client.jobs(&JobFilter::default(), 100, None).await?.data;
+        if jobs.len() >= count {
+            return Ok(jobs.iter().map(|job| job.id.clone()).collect());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bail!("there are no {count} jobs")
 }
 
 /// Every request that the sandbox has seen.
@@ -87,4 +103,11 @@ pub fn code(reason: Option<&client::api::Reason>) -> Option<&str> {
         client::api::Reason::Coded { code, .. } => code.as_deref(),
         client::api::Reason::Text(_) => None,
     }
+}
+
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all text");
+        text
+    })
 }

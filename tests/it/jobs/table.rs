@@ -39,11 +39,7 @@ pub const ADDED: [&str; 10] = [
 impl Table {
     /// Reads a file by its name's ending.
     pub fn read(name: &str, bytes: Bytes) -> anyhow::Result<Self> {
-        if name.ends_with(".parquet") {
-            Self::from_parquet(bytes)
-        } else {
-            Self::from_csv(&bytes)
-        }
+        if name.ends_with(".parquet") { Self::from_parquet(bytes) } else { Self::from_csv(&bytes) }
     }
 
     pub fn from_csv(bytes: &[u8]) -> anyhow::Result<Self> {

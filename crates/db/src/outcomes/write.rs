@@ -27,8 +27,9 @@ pub(super) async fn close(
     };
     let sum = |of: fn(&Usage) -> u64| to_i64(outcomes.iter().map(|(_, outcome)| of(&outcome.usage)).sum());
     sqlx::query!(
-        "UPDATE chunks SET closed = closed | $3, succeeded = succeeded + $4, failed = failed + $5, cancelled = cancelled + $6,
-            expired = expired + $7, input_tokens = input_tokens + $8, cached_input_tokens = cached_input_tokens + $9,
+        "UPDATE chunks SET closed = closed | $3, has_open = has_open AND bit_count(closed | in_flight | $3) < row_count,
+            succeeded = succeeded + $4, failed = failed + $5, cancelled = cancelled + $6, expired = expired + $7,
+            input_tokens = input_tokens + $8, cached_input_tokens = cached_input_tokens + $9,
             output_tokens = output_tokens + $10, cost = cost + $11
         WHERE job_id = $1 AND chunk_no = $2",
         lease.job_id.0,

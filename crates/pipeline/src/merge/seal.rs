@@ -43,7 +43,8 @@ async fn load(context: &Context, lease: &StepLease, chunk_no: u32) -> Result<Opt
     let chunk = db::chunks::get(&mut tx, lease.job_id, chunk_no).await?.ok_or(StepError::Lost)?;
     let rows = chunk.closed.length();
     let unfinished = unfinished(work.state);
-    if chunk.sealed || (chunk.closed.count() < rows && unfinished.is_none()) {
+    // A job that failed while its last rows were in flight has nothing to merge.
+    if work.state.is_terminal() || chunk.sealed || (chunk.closed.count() < rows && unfinished.is_none()) {
         db::seal::skip(&mut tx, lease).await?;
         tx.commit().await?;
         return Ok(None);

@@ -82,14 +82,23 @@ async fn write(db: Database, mut messages: mpsc::UnboundedReceiver<Message>) {
     }
 }
 
-/// Lets a small group grow, unless a dispatch waits to be settled.
+/// Lets a small group grow, unless a dispatch waits to be settled or slots get short.
 async fn linger(messages: &mut mpsc::UnboundedReceiver<Message>, group: &mut Vec<Message>) {
     let until = Instant::now() + LINGER;
-    while group.len() < GROUP_ROWS && !group.iter().any(|message| matches!(message, Message::Settle { .. })) {
+    while group.len() < GROUP_ROWS && !group.iter().any(|message| message.is_urgent(group.len())) {
         let room = GROUP_ROWS - group.len();
         match tokio::time::timeout_at(until, messages.recv_many(group, room)).await {
             Ok(received) if received > 0 => {}
             Ok(_) | Err(_) => break,
+        }
+    }
+}
+
+impl Message {
+    fn is_urgent(&self, waiting: usize) -> bool {
+        match self {
+            Self::Row { slot, .. } => slot.are_many(waiting),
+            Self::Settle { .. } => true,
         }
     }
 }
@@ -141,6 +150,10 @@ async fn commit_rows(db: &Database, tenant_id: TenantId, rows: Vec<Row>) {
 
 async fn commit(db: &Database, tenant_id: TenantId, chunks: &[ChunkResults], repeated: bool) -> db::Result<()> {
     let mut tx = db.tenant(tenant_id).await?;
+    if chunks.len() > 1 {
+        let dispatches: Vec<_> = chunks.iter().map(|chunk| chunk.lease.dispatch_id).collect();
+        db::dispatches::lock(&mut tx, &dispatches).await?;
+    }
     for chunk in chunks {
         let ChunkResults { lease, chunk_no, outcomes, attempts } = chunk;
         let committed = db::outcomes::commit(&mut tx, lease, *chunk_no, outcomes, attempts, repeated).await?;

@@ -57,8 +57,18 @@ pub(crate) struct Permit {
     probe: Option<Probe>,
 }
 
-/// Held until a result is committed.
-pub(crate) struct Slot(#[expect(dead_code, reason = "its drop gives the permit back")] OwnedSemaphorePermit);
+/// Held until a result is committed; its drop lets another call be sent.
+pub(crate) struct Slot {
+    permit: OwnedSemaphorePermit,
+    calls: usize,
+}
+
+impl Slot {
+    /// Whether so many results that wait to be committed together begin to hold up sending.
+    pub(crate) fn are_many(&self, waiting: usize) -> bool {
+        2 * waiting >= self.calls || self.permit.semaphore().available_permits() == 0
+    }
+}
 
 /// The one call that tries whether a paused group works again. Dropped undecided, it lets another one try.
 struct Probe {
@@ -113,11 +123,11 @@ impl Group {
     /// Waits until one more call of so many estimated input tokens may be sent.
     pub(crate) async fn admit(self: Arc<Self>, tokens: u32) -> Permit {
         // The group never closes its semaphores.
-        let slot = self.uncommitted.clone().acquire_owned().await.expect("never closed");
+        let permit = self.uncommitted.clone().acquire_owned().await.expect("never closed");
         let call = self.calls.clone().acquire_owned().await.expect("never closed");
         self.rates.wait(tokens).await;
         let probe = self.pass_gate().await.then(|| Probe { group: self.clone(), decided: false });
-        Permit { call, slot: Slot(slot), probe }
+        Permit { call, slot: Slot { permit, calls: self.max_calls() }, probe }
     }
 
     /// Returns whether the call is a probe.

@@ -205,7 +205,11 @@ impl Dispatch<'_> {
 
     /// What a reply costs. An answer without usage is paid for, nobody knows how much; an error without usage is free.
     fn charge(&self, reply: &Reply) -> Charge {
-        let billed = reply.result.is_ok() || matches!(&reply.result, Err(failure) if failure.class == Class::Refusal);
+        let billed = match &reply.result {
+            Ok(_) => true,
+            // A filter in front of the model refuses with an error status, and nothing was worked out.
+            Err(failure) => failure.class == Class::Refusal && reply.http_status == Some(200),
+        };
         let cost = match (&reply.usage, self.model.prices) {
             (Some(usage), Some(prices)) => Some(prices.cost(usage)),
             (None, Some(_)) if !billed => Some(Money::ZERO),

@@ -37,6 +37,10 @@ fn jittered(interval: Duration) -> Duration {
 
 /// Returns whether anything was claimed.
 async fn claim(worker: &Arc<Worker>) -> db::Result<bool> {
+    // Leases of this worker that may have run out are the heartbeat's to prolong, before they look free to it.
+    if !worker.held.are_valid() {
+        return Ok(false);
+    }
     let mut found = false;
     for lease in claim_steps(worker).await? {
         step::spawn(worker, lease);

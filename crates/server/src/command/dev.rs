@@ -71,24 +71,30 @@ fn introduce(stack: &Stack) {
     let Stack { url, access, work_dir, sandbox_url, .. } = stack;
     let work_dir = work_dir.display();
     say(&format!(
-        "Gristmill is running at {url} (Ctrl-C stops it).
+        "Gristmill is running at {url} (Ctrl-C stops it). In another shell:
 
   export GRISTMILL_URL={url}
   export GRISTMILL_API_KEY={key}
+  export FILES={work_dir}
 
-Files below {work_dir} can be read and written by jobs:
+Files below $FILES can be read and written by jobs:
 
-  cp examples/data/movies.csv {work_dir}/
-  gristmill run {work_dir}/movies.csv --model sandbox/echo --prompt 'Describe {{{{ Title }}}}'
+  cp examples/data/movies.csv $FILES/
+  gristmill run $FILES/movies.csv --model sandbox/echo --prompt 'Describe {{{{ Title }}}}'
 
 or without the command line:
 
   curl {url}/v1/jobs -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
     -d '{{\"input\": {{\"uri\": \"file://{work_dir}/movies.csv\"}}, \"model\": \"sandbox/echo\", \"prompt\": \"Describe {{{{ Title }}}}\"}}'
 
-An administrator's key, for `gristmill admin`: {admin}
+For administration, as in `GRISTMILL_API_KEY=$ADMIN_KEY gristmill admin tenant list`:
+
+  export ADMIN_KEY={admin}
+  export TENANT={tenant}
+
 The sandbox provider answers at {sandbox_url}",
         key = access.api_key,
         admin = access.admin_key,
+        tenant = access.tenant_id,
     ));
 }

@@ -106,10 +106,17 @@ fn client_context() -> Context {
     }
 }
 
-/// Says what went wrong, with every cause.
+/// Says what went wrong, with every cause that its error does not tell already.
 pub fn report(error: &anyhow::Error) {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
     // Nobody is left to tell if standard error is closed.
-    let _ = writeln!(std::io::stderr(), "gristmill: {error:#}");
+    let _ = writeln!(std::io::stderr(), "gristmill: {text}");
 }
 
 /// A line for the caller.

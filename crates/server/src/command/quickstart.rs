@@ -51,6 +51,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         std::fs::remove_dir_all(&directory).with_context(|| format!("can't remove {}", directory.display()))?;
     }
     let outcome = outcome?;
+    if fresh {
+        say("\nThe stack and its files are gone again; with --dir DIR they stay.");
+    } else {
+        say(&format!("\nThe stack has stopped; `gristmill dev --dir {}` starts it again.", directory.display()));
+    }
     if outcome == Outcome::Done {
         say(NEXT);
     }
@@ -62,13 +67,22 @@ async fn run_example(stack: &Stack) -> anyhow::Result<Outcome> {
     std::fs::write(&input, MOVIES).with_context(|| format!("can't write {}", input.display()))?;
     let uri = format!("file://{}", input.display());
     say(&format!("\n$ gristmill run {} --model sandbox/echo --prompt '{PROMPT}'\n", name_of(&input)));
-    let line = ["gristmill", "run", &uri, "--model", "sandbox/echo", "--name", "quickstart", "--prompt", PROMPT, "--url", &stack.url];
+    let line = [
+        "gristmill",
+        "run",
+        &uri,
+        "--model",
+        "sandbox/echo",
+        "--name",
+        "quickstart",
+        "--prompt",
+        PROMPT,
+        "--url",
+        &stack.url,
+    ];
     let line = ClientLine::try_parse_from(line)?;
-    let context = Context {
-        api_key: Some(stack.access.api_key.clone()),
-        now: services::now(),
-        terminal: Terminal::standard(),
-    };
+    let context =
+        Context { api_key: Some(stack.access.api_key.clone()), now: services::now(), terminal: Terminal::standard() };
     Ok(client::command::run(line.command, context).await)
 }
 

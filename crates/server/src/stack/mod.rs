@@ -33,10 +33,17 @@ pub struct Stack {
 
 impl Stack {
     /// Starts everything, with its state in `directory`. Without a configured database, a private one is run.
-    pub async fn start(directory: &Path, listen: SocketAddr, mut config: Config, sandbox: sandbox::Config) -> anyhow::Result<Self> {
+    pub async fn start(
+        directory: &Path,
+        listen: SocketAddr,
+        mut config: Config,
+        sandbox: sandbox::Config,
+    ) -> anyhow::Result<Self> {
         // First what fails at once.
         let listener = TcpListener::bind(listen).await.with_context(|| {
-            format!("can't listen on {listen}: something else does, or an earlier `gristmill dev` still runs (try --listen)")
+            format!(
+                "can't listen on {listen}: something else does, or an earlier `gristmill dev` still runs (try --listen)"
+            )
         })?;
         let state = StateDir::open(directory)?;
         let postgres = match &config.database_url {
@@ -53,7 +60,7 @@ impl Stack {
             config.master_key = Some(state.master_key()?);
         }
         let services = Services::open(config).await?;
-        services.db.migrate().await.context("the schema could not be brought up to date")?;
+        services.db.migrate().await.context("the schema could not be brought up to date; another --dir starts afresh")?;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let sandbox_listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
@@ -95,7 +102,12 @@ async fn start_postgres(directory: PathBuf) -> anyhow::Result<PrivatePostgres> {
 }
 
 /// Runs a part; if it ends, the others are stopped too.
-fn spawn(tasks: &TaskTracker, stop: &CancellationToken, name: &'static str, part: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+fn spawn(
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    name: &'static str,
+    part: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) {
     let stop = stop.clone();
     tasks.spawn(async move {
         if let Err(error) = part.await {

@@ -1,0 +1,6 @@
+//! What the documentation says is so: its commands run, its snippets parse, its links lead somewhere, its lists are complete.
+
+mod commands;
+mod lists;
+mod pages;
+mod snippets;
