@@ -85,7 +85,10 @@ async fn every_change_of_the_output_is_found() -> anyhow::Result<()> {
     checked.find(|lines| lines.swap(3, 4), "row 2: column `id` differs")?;
     checked.find(|lines| replace(lines, 7, "row 6", "row six"), "row 6: column `text` differs")?;
     checked.find(|lines| replace(lines, 8, "succeeded", "failed"), "row 7: the database and the output disagree")?;
-    checked.find(|lines| replace(lines, 8, "succeeded", "cancelled"), "succeeded: the database counts 10, and the output has 9")?;
+    checked.find(
+        |lines| replace(lines, 8, "succeeded", "cancelled"),
+        "succeeded: the database counts 10, and the output has 9",
+    )?;
     checked.find(|lines| replace(lines, 8, "succeeded", "done"), "row 7: it has no status")?;
     checked.find(|lines| lines.truncate(2), "the output ends before input row 1")?;
     checked.find(|lines| replace(lines, 0, "llm_status", "llm_state"), "the output's columns are")

@@ -14,13 +14,13 @@ use serde_json::Value;
 use tests::process::binary;
 use tests::{Process, Rig, RigOptions, TestDb};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// `gristmill` with these settings and no other.
 fn gristmill(arguments: &[&str], environment: &[(String, String)]) -> anyhow::Result<Command> {
     let mut command = Command::new(binary()?);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRISTMILL_")) {
-        command.env_remove(name);
+    for name in ["CONFIG", "DATABASE_URL", "MASTER_KEY", "WORK_URI", "LISTEN", "URL", "API_KEY"] {
+        command.env_remove(format!("GRISTMILL_{name}"));
     }
     command.args(arguments).envs(environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
     Ok(command)
@@ -95,7 +95,7 @@ fn field<'a>(line: &'a Value, name: &str) -> anyhow::Result<&'a str> {
     line[name].as_str().with_context(|| format!("{name} in {line}"))
 }
 
-/// The server processes of a stack's private Postgres, found by their command line or working directory.
+/// The server processes of a stack's private Postgres, found by their working directory.
 fn postgres_of(stack: &Path) -> Vec<PathBuf> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     processes
@@ -215,6 +215,9 @@ async fn serve_says_what_to_set_before_it_starts() -> anyhow::Result<()> {
     expect(1, "GRISTMILL_MASTER_KEY", &["serve"], &environment)?;
     environment.push(pair("GRISTMILL_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
     expect(1, "GRISTMILL_WORK_URI", &["serve"], &environment)?;
+    environment.push(pair("GRISTMILL_WORK_URI", "file:///tmp"));
+    let unreachable = [&environment[..], &[pair("GRISTMILL_DATABASE_URL", "postgres://127.0.0.1:9/none")]].concat();
+    expect(1, "the database can't be used", &["serve"], &unreachable)?;
     environment[0].1 = "true".to_owned();
     expect(1, "fsync", &["serve"], &environment)?;
     expect(1, "lease", &["serve"], &[pair("GRISTMILL_WORKER__LEASE", "2")])?;

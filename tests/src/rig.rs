@@ -1,5 +1,6 @@
 //! A whole service of separate processes: API, workers, sandbox, and a database of its own.
 
+use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -79,7 +80,7 @@ impl Rig {
 
         if db.is_none() {
             let mut migrate = Process::start(&["migrate"], &environment, &log("migrate"), true)?;
-            migrate.wait(Duration::from_secs(60))?;
+            migrate.wait(Duration::from_mins(1))?;
         }
         let admin_key = bootstrap(&environment, &log("bootstrap"))?;
         let listen = format!("127.0.0.1:{}", free_port()?);
@@ -134,7 +135,7 @@ impl Rig {
     pub fn write_rows(&self, name: &str, rows: impl Iterator<Item = String>) -> anyhow::Result<String> {
         let mut text = String::from("id,text\n");
         for (id, row) in rows.enumerate() {
-            text.push_str(&format!("{id},\"{}\"\n", row.replace('"', "\"\"")));
+            writeln!(text, "{id},\"{}\"", row.replace('"', "\"\""))?;
         }
         std::fs::write(self.objects().join(name), text)?;
         Ok(self.uri(name))

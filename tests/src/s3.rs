@@ -65,6 +65,11 @@ impl S3Server {
         .into()
     }
 
+    /// The key pair as a grant's credential has it.
+    pub fn credential() -> serde_json::Value {
+        serde_json::json!({"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY})
+    }
+
     pub fn uri(&self, key: &str) -> String {
         format!("s3://{}/{key}", Self::BUCKET)
     }

@@ -60,7 +60,6 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             ("GRISTMILL_WORKER__LEASE_S".to_owned(), "30".to_owned()),
             ("GRISTMILL_WORKER__POLL_MS".to_owned(), "500".to_owned()),
         ],
-        ..RigOptions::default()
     })
     .await?;
     let input = rig.write_rows("in.csv", (0..arguments.rows).map(|row| format!("row {row}")))?;
@@ -71,7 +70,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let before = processes::cpu_seconds_of_tree(postgres.pid())?;
     let start = Instant::now();
     let job_id = rig.submit(&input, "out.csv").await?;
-    let job = rig.wait(&job_id, Duration::from_secs(3_600)).await?;
+    let job = rig.wait(&job_id, Duration::from_hours(1)).await?;
     let seconds = start.elapsed().as_secs_f64();
     ensure!(job.counts.succeeded == arguments.rows as u64, "not every row succeeded");
 

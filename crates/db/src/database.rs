@@ -47,7 +47,8 @@ impl Database {
         let connect: PgConnectOptions = url.parse().map_err(Error::Sql)?;
         let connect = connect.application_name("gristmill").options([
             ("statement_timeout", options.statement_timeout.as_millis().to_string()),
-            ("idle_in_transaction_session_timeout", "60000".to_owned()),
+            // A process that was stopped in the middle of a transaction must not hold up the others for longer.
+            ("idle_in_transaction_session_timeout", "10000".to_owned()),
             ("tcp_user_timeout", "15000".to_owned()),
             // Short statements only: compiling them costs more than it saves.
             ("jit", "off".to_owned()),

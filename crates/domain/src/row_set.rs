@@ -127,7 +127,9 @@ mod tests {
         #[test]
         fn behaves_as_a_set_of_offsets(offsets in prop::collection::btree_set(0_usize..200, 0..200), limit in 0_usize..200) {
             let mut set = RowSet::empty(200);
-            offsets.iter().for_each(|offset| set.insert(*offset));
+            for offset in &offsets {
+                set.insert(*offset);
+            }
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), offsets.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(set.count(), offsets.len());
             prop_assert_eq!(set.first(limit).count(), offsets.len().min(limit));

@@ -81,7 +81,7 @@ async fn check_object(output: &Location, recorded: &serde_json::Value, report: &
     while let Some(piece) = stream.next().await {
         hash.update(&piece.map_err(StepError::from)?);
     }
-    let sha256: String = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(hash.finish());
     if recorded["bytes"] != bytes {
         report.find(format!("the output has {bytes} bytes, and {} were recorded", recorded["bytes"]));
     }
@@ -118,7 +118,12 @@ async fn check_database(
         let Some(last) = page.last() else { return Ok(()) };
         next = last.chunk_no + 1;
         for chunk in &page {
+            let rows = chunk.closed.length();
             match &chunk.summary {
+                Some(summary) if summary.row_states.len() != rows => {
+                    let summarised = summary.row_states.len();
+                    report.find(format!("chunk {} has {rows} rows, and its summary {summarised}", chunk.chunk_no));
+                }
                 Some(summary) => report.compare_states(chunk.first_row, &summary.row_states),
                 None => report.find(format!("chunk {} has no summary", chunk.chunk_no)),
             }

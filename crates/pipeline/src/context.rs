@@ -53,7 +53,7 @@ impl Default for Options {
             dispatches: 16,
             poll: Duration::from_millis(500),
             grace: Duration::from_secs(20),
-            probe: Duration::from_secs(60),
+            probe: Duration::from_mins(1),
             backoff: Backoff::default(),
         }
     }

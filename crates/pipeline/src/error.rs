@@ -28,8 +28,8 @@ impl StepError {
         Self::Retry { what: format!("{what}: {source}"), source: Some(Box::new(source)) }
     }
 
-    fn fail(code: &str, detail: impl ToString) -> Self {
-        Self::FailJob { code: code.to_owned(), detail: detail.to_string() }
+    fn fail(code: &str, error: &impl std::error::Error) -> Self {
+        Self::FailJob { code: code.to_owned(), detail: error.to_string() }
     }
 }
 
@@ -64,7 +64,7 @@ impl From<StoreError> for StepError {
 /// A file of our own that can't be read or written.
 impl From<FileError> for StepError {
     fn from(error: FileError) -> Self {
-        Self::fail("internal_error", format!("a work file is damaged: {error}"))
+        Self::FailJob { code: "internal_error".to_owned(), detail: format!("a work file is damaged: {error}") }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{Context, StepError};
 #[derive(Debug)]
 pub(crate) struct Job {
     pub tenant_id: TenantId,
-    pub job_id: JobId,
+    pub id: JobId,
     pub spec: Spec,
     pub source: Source,
     pub prompt: Prompt,
@@ -69,5 +69,5 @@ pub(crate) async fn load(
     let source: Source = serde_json::from_value(work.input).map_err(|error| broken(error.to_string()))?;
     let prompt = Prompt::compile(&work.spec.prompt, &Columns::new(source.schema.column_names()))
         .map_err(|errors| broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    Ok((Job { tenant_id, job_id, spec: work.spec, source, prompt }, (work.state, work.generation)))
+    Ok((Job { tenant_id, id: job_id, spec: work.spec, source, prompt }, (work.state, work.generation)))
 }

@@ -100,15 +100,15 @@ impl Planner<'_> {
         })
         .await??;
         let epoch = u64::try_from(self.lease.epoch).unwrap_or_default();
-        let file = WorkFile::ChunkInput { chunk: self.cursor.chunk_no, epoch };
-        self.context.files(self.lease.tenant_id, self.lease.job_id).put(file, bytes).await?;
+        let path = WorkFile::ChunkInput { chunk: self.cursor.chunk_no, epoch };
+        self.context.files(self.lease.tenant_id, self.lease.job_id).put(path, bytes).await?;
         let chunk = NewChunk {
             chunk_no: self.cursor.chunk_no,
             first_row,
             row_count: u32::try_from(fill.rows).expect("a chunk has at most 2,000 rows"),
             bytes: fill.bytes,
             tokens: fill.tokens,
-            input_path: &file.to_string(),
+            input_path: &path.to_string(),
             unsendable: &unsendable,
         };
         self.cursor.chunk_no += 1;
@@ -165,7 +165,8 @@ fn size_rows(prompt: &Prompt, batch: &InputBatch) -> Vec<RowMeta> {
 }
 
 /// Most bytes of a row's rendered prompt: what a chunk may hold.
-const MAX_PROMPT_BYTES: usize = MAX_BYTES as usize;
+const MAX_PROMPT_BYTES: usize = 8_000_000;
+const _: () = assert!(MAX_PROMPT_BYTES as u64 == MAX_BYTES);
 
 fn size_row(prompt: &Prompt, row: &Arc<dyn Row>) -> RowMeta {
     match prompt.render(row, MAX_PROMPT_BYTES) {

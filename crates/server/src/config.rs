@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use domain::backoff::Backoff;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -149,12 +149,7 @@ impl Config {
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment
-            .merge(Env::prefixed("GRISTMILL_").ignore(&NOT_KEYS).split("__"))
-            .extract()
-            .map_err(Into::into)
-            .and_then(Self::checked)
-            .context("the configuration is wrong")
+        Self::read(&figment.merge(Env::prefixed("GRISTMILL_").ignore(&NOT_KEYS).split("__")))
     }
 
     /// Reads a file's text alone, without the environment.
@@ -162,8 +157,17 @@ impl Config {
     /// # Errors
     /// It is no TOML; a key is unknown or has the wrong type.
     pub fn from_toml(text: &str) -> anyhow::Result<Self> {
-        let figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::string(text));
-        figment.extract().context("the configuration is wrong")
+        Self::read(&Figment::from(Serialized::defaults(Self::default())).merge(Toml::string(text)))
+    }
+
+    fn read(figment: &Figment) -> anyhow::Result<Self> {
+        let config: Self = figment.extract().context("the configuration is wrong")?;
+        let Worker { lease_s, grace_s, probe_s, .. } = config.worker;
+        for (key, seconds) in [("lease_s", lease_s), ("grace_s", grace_s), ("probe_s", probe_s)] {
+            let is_span = Duration::try_from_secs_f64(seconds).is_ok();
+            ensure!(is_span, "the configuration is wrong: worker.{key} is {seconds}, and must be a number of seconds");
+        }
+        Ok(config)
     }
 
     pub fn pipeline(&self) -> pipeline::Options {
@@ -183,7 +187,7 @@ impl Config {
     }
 }
 
-/// Seconds as configured; what is no duration is a tenth of a second.
+/// Seconds as configured, and at least a tenth of one.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default().max(Duration::from_millis(100))
 }
@@ -207,5 +211,11 @@ mod tests {
     fn an_unknown_key_is_refused_by_name() {
         let error = Config::from_toml("[worker]\nlease = 2\n").expect_err("refused");
         assert!(format!("{error:#}").contains("lease"), "{error:#}");
+    }
+
+    #[test]
+    fn a_span_that_is_none_is_refused() {
+        let error = Config::from_toml("[worker]\nlease_s = -1\n").expect_err("refused");
+        assert!(error.to_string().contains("worker.lease_s"), "{error:#}");
     }
 }

@@ -37,6 +37,16 @@ pub fn database(config: &Config) -> anyhow::Result<Database> {
     Database::open(url.expose_secret(), options).context("GRISTMILL_DATABASE_URL is malformed")
 }
 
+/// Looks into the database before anything relies on it.
+///
+/// # Errors
+/// It has no schema, or can't be reached.
+pub async fn ensure_migrated(db: &Database) -> anyhow::Result<()> {
+    let context = "the database can't be used; if it is a new one, run `gristmill migrate` first";
+    let mut tx = db.scheduler().await.context(context)?;
+    db::api_keys::any_admin(&mut tx).await.map(drop).context(context)
+}
+
 impl Services {
     /// # Errors
     /// A setting is missing or malformed, with what to set.
@@ -45,7 +55,8 @@ impl Services {
         let Some(master_key) = &config.master_key else {
             bail!("no master key is configured: set GRISTMILL_MASTER_KEY to 32 random bytes in base64");
         };
-        let master_key = MasterKey::from_base64(master_key.expose_secret()).context("GRISTMILL_MASTER_KEY is malformed")?;
+        let master_key =
+            MasterKey::from_base64(master_key.expose_secret()).context("GRISTMILL_MASTER_KEY is malformed")?;
         let Some(work_uri) = &config.work_uri else {
             bail!("no place for work files is configured: set GRISTMILL_WORK_URI, such as s3://bucket/gristmill");
         };

@@ -28,7 +28,8 @@ async fn concurrent_workers_never_form_the_same_row() -> anyhow::Result<()> {
     let once: HashSet<_> = all.iter().collect();
     assert_eq!(once.len(), all.len(), "a row was handed out twice");
     // A worker may have found a chunk exhausted by another while rows were left, so what is left is counted too.
-    let open: i64 = fixture.select("SELECT coalesce(sum(row_count - bit_count(in_flight)), 0)::bigint FROM chunks").await?[0];
+    let open: i64 =
+        fixture.select("SELECT coalesce(sum(row_count - bit_count(in_flight)), 0)::bigint FROM chunks").await?[0];
     assert_eq!(all.len() + usize::try_from(open)?, 691);
     assert!(all.iter().any(|row| row.0 == first) && all.iter().any(|row| row.0 == second));
     Ok(())
@@ -52,14 +53,25 @@ async fn whatever_workers_do_each_row_has_one_outcome() -> anyhow::Result<()> {
             let (chunk_no, rows) = rows(&fixture, &lease).await?;
             let stale = lease.clone();
             if fastrand::bool() {
-                fixture.execute(&format!("UPDATE dispatches SET lease_epoch = 2 WHERE dispatch_id = '{}'", lease.dispatch_id.0)).await?;
+                fixture
+                    .execute(&format!(
+                        "UPDATE dispatches SET lease_epoch = 2 WHERE dispatch_id = '{}'",
+                        lease.dispatch_id.0
+                    ))
+                    .await?;
                 lease.epoch = 2;
             }
             let first_row = first_rows[usize::try_from(chunk_no)?];
-            let some: Vec<_> = rows.iter().filter(|_| fastrand::u8(0..4) > 0).map(|row| first_row + row as u64).collect();
-            let outcomes: Vec<_> = some.iter().map(|row| if row % 7 == 0 { failure(*row) } else { success(*row, "mine") }).collect();
+            let some: Vec<_> =
+                rows.iter().filter(|_| fastrand::u8(0..4) > 0).map(|row| first_row + row as u64).collect();
+            let outcomes: Vec<_> =
+                some.iter().map(|row| if row % 7 == 0 { failure(*row) } else { success(*row, "mine") }).collect();
             let late: Vec<_> = some.iter().filter(|row| *row % 3 == 0).map(|row| success(*row, "late")).collect();
-            let commits = if fastrand::bool() { [(&lease, outcomes), (&stale, late)] } else { [(&stale, late), (&lease, outcomes)] };
+            let commits = if fastrand::bool() {
+                [(&lease, outcomes), (&stale, late)]
+            } else {
+                [(&stale, late), (&lease, outcomes)]
+            };
             for (lease, outcomes) in commits {
                 stored += fixture.commit(lease, chunk_no, &outcomes, &[]).await?.stored;
             }

@@ -95,7 +95,11 @@ impl Fixture {
 
     /// Claims the job's next step for a new worker. Other jobs' steps that are free go the same way.
     pub async fn claim_step(&self, job_id: JobId) -> anyhow::Result<StepLease> {
-        self.claim_steps().await?.into_iter().find(|lease| lease.job_id == job_id).ok_or_else(|| anyhow::anyhow!("no step"))
+        self.claim_steps()
+            .await?
+            .into_iter()
+            .find(|lease| lease.job_id == job_id)
+            .ok_or_else(|| anyhow::anyhow!("no step"))
     }
 
     pub async fn claim_steps(&self) -> anyhow::Result<Vec<StepLease>> {
@@ -119,7 +123,8 @@ impl Fixture {
 
     /// Another worker takes over what is leased, as if the lease had run out.
     pub async fn take_over(&self, lease: &DispatchLease) -> anyhow::Result<DispatchLease> {
-        self.execute(&format!("UPDATE dispatches SET run_at = now() WHERE dispatch_id = '{}'", lease.dispatch_id.0)).await?;
+        self.execute(&format!("UPDATE dispatches SET run_at = now() WHERE dispatch_id = '{}'", lease.dispatch_id.0))
+            .await?;
         let mut tx = self.db.scheduler().await?;
         let taken = db::dispatches::claim(&mut tx, new_worker(), LEASE, 1).await?.pop();
         tx.commit().await?;
@@ -172,7 +177,13 @@ impl Fixture {
     }
 
     /// Seals a chunk as read under `closed`, whose rows all ended with `status`.
-    pub async fn seal(&self, lease: &StepLease, first_row: u64, closed: &RowSet, status: Status) -> anyhow::Result<Finished> {
+    pub async fn seal(
+        &self,
+        lease: &StepLease,
+        first_row: u64,
+        closed: &RowSet,
+        status: Status,
+    ) -> anyhow::Result<Finished> {
         let mut tx = self.db.tenant(self.tenant_id).await?;
         let finished = finish_seal(&mut tx, lease, first_row, closed, status).await?;
         tx.commit().await?;
@@ -224,9 +235,17 @@ impl Fixture {
     /// All rows of all tables that work changes, as text: what a void write must leave as it is.
     pub async fn everything(&self) -> anyhow::Result<BTreeMap<&'static str, Vec<String>>> {
         let mut all = BTreeMap::new();
-        for table in
-            ["jobs", "job_steps", "chunks", "dispatches", "dispatch_rows", "outcomes", "attempts", "chunk_summaries", "events"]
-        {
+        for table in [
+            "jobs",
+            "job_steps",
+            "chunks",
+            "dispatches",
+            "dispatch_rows",
+            "outcomes",
+            "attempts",
+            "chunk_summaries",
+            "events",
+        ] {
             all.insert(table, self.select(&format!("SELECT t::text FROM {table} t ORDER BY 1")).await?);
         }
         Ok(all)

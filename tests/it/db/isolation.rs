@@ -65,8 +65,11 @@ async fn the_roles_have_no_power_of_their_own() -> anyhow::Result<()> {
     assert_eq!(fixture.count(&format!("pg_roles WHERE rolname IN {ROLES}")).await?, 2);
     assert_eq!(fixture.count(&format!("pg_class WHERE relowner::regrole::text IN {ROLES}")).await?, 0);
     assert_eq!(fixture.count(&format!("pg_proc WHERE proowner::regrole::text IN {ROLES}")).await?, 0);
-    let truncating: Vec<String> =
-        fixture.select(&format!("SELECT c.relname::text {TENANT_TABLES} AND has_table_privilege('gristmill_tenant', c.oid, 'TRUNCATE')")).await?;
+    let truncating: Vec<String> = fixture
+        .select(&format!(
+            "SELECT c.relname::text {TENANT_TABLES} AND has_table_privilege('gristmill_tenant', c.oid, 'TRUNCATE')"
+        ))
+        .await?;
     assert_eq!(truncating, Vec::<String>::new());
     Ok(())
 }
@@ -107,7 +110,8 @@ async fn a_statement_without_a_filter_leaks_nothing() -> anyhow::Result<()> {
             let others = format!("SELECT count(*) FROM {table} WHERE tenant_id = '{}'", fixture.tenant_id.0);
             let seen: i64 = sqlx::query_scalar(AssertSqlSafe(others)).fetch_one(&mut connection).await?;
             assert_eq!(seen, 0, "{table} seen by {tenant:?}");
-            let deleted = sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE tenant_id = '{}'", fixture.tenant_id.0)));
+            let deleted =
+                sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE tenant_id = '{}'", fixture.tenant_id.0)));
             assert_eq!(deleted.execute(&mut connection).await?.rows_affected(), 0, "{table} deleted by {tenant:?}");
         }
     }
@@ -146,7 +150,10 @@ async fn a_tenant_can_t_write_in_another_s_name() -> anyhow::Result<()> {
     let stranger = TenantId(Uuid::now_v7());
     fixture.add_tenant(stranger).await?;
     let mut connection = fixture.role("gristmill_tenant", Some(stranger)).await?;
-    let insert = format!("INSERT INTO events (tenant_id, job_id, state) SELECT '{}', gen_random_uuid(), 'queued'", fixture.tenant_id.0);
+    let insert = format!(
+        "INSERT INTO events (tenant_id, job_id, state) SELECT '{}', gen_random_uuid(), 'queued'",
+        fixture.tenant_id.0
+    );
     assert_eq!(refusal(&mut connection, &insert).await?, INSUFFICIENT_PRIVILEGE);
     let update = format!("UPDATE tenants SET tenant_id = '{}'", fixture.tenant_id.0);
     assert_eq!(refusal(&mut connection, &update).await?, INSUFFICIENT_PRIVILEGE);

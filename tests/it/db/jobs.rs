@@ -102,7 +102,9 @@ async fn only_open_jobs_past_their_deadline_are_due() -> anyhow::Result<()> {
     let (queued, running, ended, later) =
         (fixture.submit().await?, fixture.running(&[1]).await?, fixture.submit().await?, fixture.submit().await?);
     fixture.transition(ended, Event::Cancel).await?;
-    fixture.execute(&format!("UPDATE jobs SET deadline = now() - interval '1 second' WHERE job_id <> '{}'", later.0)).await?;
+    fixture
+        .execute(&format!("UPDATE jobs SET deadline = now() - interval '1 second' WHERE job_id <> '{}'", later.0))
+        .await?;
     let mut tx = fixture.db.scheduler().await?;
     let mut due: Vec<_> = db::jobs::due(&mut tx, 10).await?.into_iter().map(|(_, job_id)| job_id).collect();
     due.sort_unstable();

@@ -138,7 +138,8 @@ async fn concurrent_claims_share_the_steps_out() -> anyhow::Result<()> {
         }
         anyhow::Ok(mine)
     });
-    let mut all: Vec<_> = futures::future::try_join_all(claims).await?.concat().iter().map(|lease| lease.step_id.0).collect();
+    let mut all: Vec<_> =
+        futures::future::try_join_all(claims).await?.concat().iter().map(|lease| lease.step_id.0).collect();
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 40);

@@ -31,7 +31,8 @@ async fn commits_that_close_a_chunk_together_make_one_seal_step() -> anyhow::Res
         leases.push(fixture.form(1).await?);
     }
     let outcomes: Vec<_> = (0..16).map(|row| [success(row, "")]).collect();
-    futures::future::try_join_all(leases.iter().zip(&outcomes).map(|(lease, row)| fixture.commit(lease, 0, row, &[]))).await?;
+    futures::future::try_join_all(leases.iter().zip(&outcomes).map(|(lease, row)| fixture.commit(lease, 0, row, &[])))
+        .await?;
     assert_eq!(fixture.count("job_steps WHERE kind = 'seal'").await?, 1);
     assert_eq!(fixture.count("chunks WHERE succeeded = 16 AND bit_count(closed) = 16").await?, 1);
     Ok(())

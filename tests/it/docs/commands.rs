@@ -69,12 +69,12 @@ fn run(page: &Page, script: &str, environment: &[(String, String)], directory: &
     let folder = tempfile::Builder::new().prefix("page-").tempdir_in(directory)?;
     let copied = Command::new("cp").arg("-r").arg(pages::root().join("examples")).arg(folder.path()).status()?;
     ensure!(copied.success());
-    let path = format!("{}:{}", binary()?.parent().context("a folder")?.display(), std::env::var("PATH")?);
+    let programs = binary()?.parent().context("a folder")?.to_owned();
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c"])
-        .arg(format!("trap 'echo \"failed: the block at line $BLOCK\" >&2' ERR\n{script}"))
+        .arg(format!("PATH=$PROGRAMS:$PATH\ntrap 'echo \"failed: the block at line $BLOCK\" >&2' ERR\n{script}"))
         .envs(environment.iter().map(|(name, value)| (name, value)))
-        .env("PATH", path)
+        .env("PROGRAMS", programs)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .output()?;

@@ -38,7 +38,8 @@ pub async fn until(rig: &Rig, count: &str) -> anyhow::Result<()> {
 
 /// Waits until no job is in hand any more. The job of a killed worker's last dispatch may end before that dispatch's lease does.
 async fn until_nothing_is_left(rig: &Rig) -> anyhow::Result<()> {
-    let left = "(SELECT count(*) FROM outcomes) + (SELECT count(*) FROM dispatches) + (SELECT count(*) FROM dispatch_rows)
+    let left =
+        "(SELECT count(*) FROM outcomes) + (SELECT count(*) FROM dispatches) + (SELECT count(*) FROM dispatch_rows)
         + (SELECT count(*) FROM job_steps) + (SELECT count(*) FROM attempts WHERE NOT late)
         + (SELECT count(*) FROM chunks WHERE bit_count(in_flight) > 0 OR has_open OR sealed_at IS NULL)";
     let end = Instant::now() + Duration::from_secs(30);

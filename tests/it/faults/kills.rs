@@ -75,7 +75,11 @@ impl Victims {
         let started = Instant::now();
         let cost = finish(&self.rig, &self.jobs, rows()).await?;
         let (kills, repeated) = (self.met.len(), cost.repeated());
-        println!("{kills} kills of {what}, met {:?}: {cost:?}, {repeated} repeated, {:?} after the last", self.met, started.elapsed());
+        println!(
+            "{kills} kills of {what}, met {:?}: {cost:?}, {repeated} repeated, {:?} after the last",
+            self.met,
+            started.elapsed()
+        );
         assert!(repeated <= bound, "{repeated} calls were repeated by {kills} kills of {what}, and {bound} may be");
         Ok(())
     }

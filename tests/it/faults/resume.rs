@@ -9,7 +9,8 @@ use super::disturbed::{LONG, finish, select, until, write_rows};
 
 async fn chunk_inputs(rig: &Rig) -> anyhow::Result<BTreeMap<i32, String>> {
     let mut connection = PgConnection::connect(&rig.database_url).await?;
-    let rows: Vec<(i32, String)> = sqlx::query_as("SELECT chunk_no, input_path FROM chunks").fetch_all(&mut connection).await?;
+    let rows: Vec<(i32, String)> =
+        sqlx::query_as("SELECT chunk_no, input_path FROM chunks").fetch_all(&mut connection).await?;
     Ok(rows.into_iter().collect())
 }
 
@@ -51,7 +52,11 @@ async fn a_kill_while_the_output_is_assembled_changes_no_byte() -> anyhow::Resul
     // The moment is short, so that a kill may come too late.
     for run in 0..20 {
         let job = rig.submit(&input, &format!("out-{run}.csv")).await?;
-        until(&rig, "(SELECT state FROM jobs ORDER BY job_id DESC LIMIT 1) last WHERE state IN ('merging', 'completed')").await?;
+        until(
+            &rig,
+            "(SELECT state FROM jobs ORDER BY job_id DESC LIMIT 1) last WHERE state IN ('merging', 'completed')",
+        )
+        .await?;
         rig.workers[0].kill9()?;
         let state = select::<String>(&rig, "SELECT state FROM jobs ORDER BY job_id DESC LIMIT 1").await;
         met += i32::from(state.as_deref() == Some("merging"));

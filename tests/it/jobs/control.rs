@@ -9,7 +9,7 @@ use serde_json::json;
 use tests::{Rig, RigOptions};
 
 use crate::jobs::support::{
-    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, output, requests, submit,
+    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, output, patch_sandbox, requests, submit,
 };
 
 /// Some 200 rows a second, so that there is something to stop.
@@ -77,7 +77,7 @@ async fn a_cancelled_job_keeps_what_it_has_and_calls_nobody() -> anyhow::Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_can_be_cancelled_before_it_runs() -> anyhow::Result<()> {
     let mut rig = Rig::start(RigOptions { workers: 0, ..RigOptions::default() }).await?;
-    let input = rig.write_rows("in.csv", (0..60_000).map(|row| format!("row {row}")))?;
+    let input = rig.write_rows("in.csv", (0..150_000).map(|row| format!("row {row}")))?;
     let queued = rig.submit(&input, "queued.csv").await?;
     assert_eq!(rig.client.cancel(&queued).await?.status.name(), "cancelled");
     assert_eq!(rig.client.cancel(&queued).await?.status.name(), "cancelled");
@@ -129,6 +129,22 @@ async fn a_deadline_ends_a_row_that_was_told_to_wait_a_year() -> anyhow::Result<
     assert_conserved(&job, &output(&rig, "out.csv")?);
     assert_eq!(requests(&rig)?.len(), 1);
     assert_clean(&rig, &job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_ends_rows_whose_limit_group_stands_still() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions { workers: 2, ..RigOptions::default() }).await?;
+    patch_sandbox(&rig, &json!({"faults": [{"fault": "status code=401", "fraction": 1.0, "sticky": true}]})).await?;
+    let input = rig.write_rows("in.csv", (0..300).map(|row| format!("row {row}")))?;
+    let job_id = rig.submit(&input, "out.csv").await?;
+    rig.wait_for(&job_id, LONG, |job| job.status_reason.is_some()).await?;
+    rig.client.cancel(&job_id).await?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), job.counts.cancelled), ("cancelled", 300));
+    assert_conserved(&job, &output(&rig, "out.csv")?);
+    assert_clean(&rig, &job_id)?;
+    patch_sandbox(&rig, &json!({"faults": []})).await?;
+    assert_good_job_succeeds(&rig, "after").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use client::api::NewGrant;
 use serde_json::json;
 use tests::{Rig, RigOptions, S3Server};
 
+use crate::jobs::support::{LONG, assert_clean, echo, submit};
 use crate::jobs::table::Table;
 
 /// An input, and a prompt over two of its columns.
@@ -74,8 +75,7 @@ async fn run_and_check(rig: &Rig, example: &Example, input: &str, output: &str) 
     assert!(ended.status.success(), "{input} to {output}: {ended:?}\n{}", rig.logs());
     let jobs = rig.client.jobs(&client::api::JobFilter::default(), 1, None).await?;
     let job_id = jobs.data[0].id.clone();
-    let (clean, words) = rig.check(&job_id)?;
-    assert!(clean, "{words}");
+    assert_clean(rig, &job_id)?;
     Ok(job_id)
 }
 
@@ -125,4 +125,35 @@ async fn output_kept_on_s3_is_fetched_into_a_file(rig: &Rig, s3: &S3Server) -> a
     let job = rig.client.job(&job_id, None).await?;
     assert_eq!((job.output.uri.as_deref(), job.output.bytes), (None, Some(std::fs::metadata(&file)?.len())));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_s_own_credential_opens_its_bucket() -> anyhow::Result<()> {
+    let s3 = S3Server::start()?;
+    s3.put("team/in.csv", b"id,text\n0,a\n1,b\n".to_vec()).await?;
+    // The service itself knows where the bucket is and has no key to it.
+    let mut settings = s3.settings();
+    settings.retain(|(name, _)| !name.contains("KEY"));
+    let rig = Rig::start(options(settings)).await?;
+    let grant = |credential: &str| NewGrant {
+        uri_prefix: s3.uri("team/"),
+        access: "read_write".to_owned(),
+        credential: Some(credential.to_owned()),
+    };
+    let wrong = json!({"access_key_id": S3Server::credential()["access_key_id"], "secret_access_key": "wrong"});
+    rig.admin.put_credential("bucket", &wrong).await?;
+    rig.admin.create_grant(&rig.tenant_id, &grant("bucket")).await?;
+    let mut submission = echo(&rig, &s3.uri("team/in.csv"), "out.csv");
+    submission.output.uri = Some(s3.uri("team/out.csv"));
+    let refused = rig.client.submit(&submission, None).await.expect_err("the key is wrong");
+    let code = refused.problem().and_then(|problem| problem.code.as_deref());
+    assert_eq!((refused.status(), code), (Some(422), Some("input_access_denied")));
+
+    rig.admin.put_credential("bucket", &S3Server::credential()).await?;
+    let job_id = submit(&rig, &submission).await?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), job.counts.succeeded), ("completed", 2));
+    let table = Table::read("out.csv", s3.get("team/out.csv").await?)?;
+    assert_eq!(table.text(1, "llm_response"), "b");
+    assert_clean(&rig, &job_id)
 }

@@ -21,6 +21,20 @@ async fn d7_an_input_that_was_replaced_after_submit_fails_the_job() -> anyhow::R
     assert_good_job_succeeds(&rig, "after").await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_was_taken_back_after_submit_fails_the_job() -> anyhow::Result<()> {
+    let mut rig = Rig::start(RigOptions { workers: 0, ..RigOptions::default() }).await?;
+    let input = rig.write_rows("in.csv", (0..10).map(|row| format!("row {row}")))?;
+    let job_id = rig.submit(&input, "out.csv").await?;
+    let grant = rig.admin.grants(&rig.tenant_id, None).await?.data.remove(0);
+    rig.admin.delete_grant(&rig.tenant_id, &grant.id).await?;
+    rig.add_worker()?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), code(job.error.as_ref())), ("failed", Some("storage_location_not_allowed")));
+    assert!(requests(&rig)?.is_empty());
+    Ok(())
+}
+
 /// What is found when the whole file is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn e4_e7_broken_files_fail_their_jobs_before_anything_is_sent() -> anyhow::Result<()> {

@@ -16,7 +16,9 @@ use client::api::{Client, IfExists, Submission};
 use parquet::arrow::ArrowWriter;
 use tests::{Rig, RigOptions};
 
-use crate::jobs::support::{LONG, assert_clean, assert_conserved, echo, hexadecimal, output, submit};
+use crate::jobs::support::{
+    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, hexadecimal, output, submit,
+};
 use crate::jobs::table::{ADDED, Table, batches};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,6 +38,19 @@ async fn d8_an_output_is_replaced_only_where_that_was_asked_for() -> anyhow::Res
     assert_eq!(job.status.name(), "completed");
     assert_conserved(&job, &output(&rig, "out.csv")?);
     assert_clean(&rig, &job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_appeared_after_submit_is_not_overwritten() -> anyhow::Result<()> {
+    let mut rig = Rig::start(RigOptions { workers: 0, ..RigOptions::default() }).await?;
+    let input = rig.write_rows("in.csv", (0..3).map(|row| format!("row {row}")))?;
+    let job_id = rig.submit(&input, "out.csv").await?;
+    std::fs::write(rig.objects().join("out.csv"), "somebody else's")?;
+    rig.add_worker()?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), code(job.error.as_ref())), ("failed", Some("output_exists")));
+    assert_eq!(std::fs::read_to_string(rig.objects().join("out.csv"))?, "somebody else's");
+    assert_good_job_succeeds(&rig, "after").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

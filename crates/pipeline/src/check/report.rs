@@ -12,6 +12,7 @@ const KEPT: usize = 20;
 pub struct Report {
     /// The status of each output row, in order: a byte a row.
     states: Vec<u8>,
+    counts: [u64; Status::ALL.len()],
     findings: Vec<String>,
     found: u64,
 }
@@ -34,6 +35,7 @@ impl Report {
 
     pub(super) fn add_row(&mut self, status: Status) {
         self.states.push(status as u8);
+        self.counts[status as usize] += 1;
     }
 
     pub(super) fn rows(&self) -> u64 {
@@ -41,7 +43,7 @@ impl Report {
     }
 
     pub(super) fn count(&self, status: Status) -> u64 {
-        self.states.iter().filter(|state| **state == status as u8).count() as u64
+        self.counts[status as usize]
     }
 
     /// Holds a chunk's summary against the output's rows.

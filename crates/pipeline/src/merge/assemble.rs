@@ -21,7 +21,7 @@ pub(crate) async fn assemble(context: &Context, lease: &StepLease, job: Arc<Job>
     let columns = OutputColumns::new(&job.source.schema, &output.column_prefix)
         .map_err(|error| StepError::FailJob { code: error.code().to_owned(), detail: error.to_string() })?;
     let parts = parts(context, lease, work.generation);
-    let assembled = dataset::output::assemble(output.format, &columns, parts, &target, if_exists).await?;
+    let assembled = Box::pin(dataset::output::assemble(output.format, &columns, parts, &target, if_exists)).await?;
     let mut tx = context.db.tenant(lease.tenant_id).await?;
     db::seal::finish_job(&mut tx, lease, &description(&job, &assembled)).await?;
     Ok(tx.commit().await?)
@@ -43,9 +43,9 @@ async fn target(context: &Context, lease: &StepLease, job: &Job) -> Result<(Loca
 }
 
 fn description(job: &Job, assembled: &Assembled) -> serde_json::Value {
-    let sha256 = assembled.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     serde_json::json!({
-        "uri": job.spec.output.uri, "format": job.spec.output.format, "bytes": assembled.bytes, "sha256": sha256,
+        "uri": job.spec.output.uri, "format": job.spec.output.format, "bytes": assembled.bytes,
+        "sha256": hex::encode(assembled.sha256),
     })
 }
 

@@ -31,6 +31,7 @@ pub(crate) enum RowResult {
     Attempt(Attempt),
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly every message is the large one")]
 enum Message {
     Row { lease: Arc<DispatchLease>, chunk_no: u32, result: RowResult, slot: Slot },
     Settle { lease: Arc<DispatchLease>, done: oneshot::Sender<()> },
@@ -138,17 +139,20 @@ async fn commit_rows(db: &Database, tenant_id: TenantId, rows: Vec<Row>) {
     }
     let chunks: Vec<_> = chunks.into_values().collect();
     let mut tries = Tries::of("committing outcomes");
-    while tries.again(commit(db, tenant_id, &chunks, tries.repeated).await).await {}
+    let mut repeated = false;
+    while tries.again(commit(db, tenant_id, &chunks, &mut repeated).await).await {}
     if tries.failed {
         // One of them can't be stored at all: the others must not suffer for it.
         for chunk in chunks.chunks(1) {
             let mut tries = Tries::of("committing one chunk's outcomes");
-            while tries.again(commit(db, tenant_id, chunk, tries.repeated).await).await {}
+            let mut repeated = repeated;
+            while tries.again(commit(db, tenant_id, chunk, &mut repeated).await).await {}
         }
     }
 }
 
-async fn commit(db: &Database, tenant_id: TenantId, chunks: &[ChunkResults], repeated: bool) -> db::Result<()> {
+/// One try. Sets `repeated` once it may have been committed, whatever is heard of it.
+async fn commit(db: &Database, tenant_id: TenantId, chunks: &[ChunkResults], repeated: &mut bool) -> db::Result<()> {
     let mut tx = db.tenant(tenant_id).await?;
     if chunks.len() > 1 {
         let dispatches: Vec<_> = chunks.iter().map(|chunk| chunk.lease.dispatch_id).collect();
@@ -156,12 +160,13 @@ async fn commit(db: &Database, tenant_id: TenantId, chunks: &[ChunkResults], rep
     }
     for chunk in chunks {
         let ChunkResults { lease, chunk_no, outcomes, attempts } = chunk;
-        let committed = db::outcomes::commit(&mut tx, lease, *chunk_no, outcomes, attempts, repeated).await?;
+        let committed = db::outcomes::commit(&mut tx, lease, *chunk_no, outcomes, attempts, *repeated).await?;
         if committed.late > 0 || committed.fenced > 0 {
             let (late, fenced) = (committed.late, committed.fenced);
             tracing::warn!(job.id = %lease.job_id, dispatch.id = %lease.dispatch_id, late, fenced, "results came too late");
         }
     }
+    *repeated = true;
     tx.commit().await
 }
 
@@ -175,15 +180,13 @@ async fn settle(db: &Database, lease: &DispatchLease) -> db::Result<()> {
 struct Tries {
     what: &'static str,
     wait: Duration,
-    /// An earlier try may have been committed.
-    repeated: bool,
     /// It ended with an error that no waiting helps.
     failed: bool,
 }
 
 impl Tries {
     fn of(what: &'static str) -> Self {
-        Self { what, wait: RETRY.0, repeated: false, failed: false }
+        Self { what, wait: RETRY.0, failed: false }
     }
 
     /// Whether to try again; waits before it says so.
@@ -197,7 +200,6 @@ impl Tries {
         tracing::warn!(error = &error as &dyn std::error::Error, "{} will be tried again", self.what);
         tokio::time::sleep(self.wait).await;
         self.wait = (self.wait * 2).min(RETRY.1);
-        self.repeated = true;
         true
     }
 }

@@ -77,13 +77,13 @@ struct Probe {
 }
 
 /// Longest time that a single refusal stops a whole group; the row itself waits for as long as it was told.
-const MAX_COOLDOWN: Duration = Duration::from_secs(60);
+const MAX_COOLDOWN: Duration = Duration::from_mins(1);
 
 impl Group {
-    pub(crate) fn new(name: LimitGroup, limits: RealtimeLimits, pause: Option<Pause>, context: &Context) -> Self {
+    pub(crate) fn new(name: LimitGroup, limits: RealtimeLimits, paused: bool, context: &Context) -> Self {
         let calls = limits.max_concurrency.unwrap_or(RealtimeLimits::DEFAULT_MAX_CONCURRENCY).max(1) as usize;
         // Somebody else found it paused: try at once, as it may work by now.
-        let gate = if pause.is_some() { Gate::Paused { until: Instant::now() } } else { Gate::Open };
+        let gate = if paused { Gate::Paused { until: Instant::now() } } else { Gate::Open };
         Self {
             name,
             calls: Arc::new(Semaphore::new(calls)),

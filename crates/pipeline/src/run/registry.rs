@@ -107,7 +107,7 @@ impl Registry {
         let mut tx = context.db.scheduler().await?;
         let pause = db::limit_groups::pause(&mut tx, &name).await?;
         tx.commit().await?;
-        let group = Arc::new(Group::new(name.clone(), limits, pause, context));
+        let group = Arc::new(Group::new(name.clone(), limits, pause.is_some(), context));
         lock(&self.groups).insert(name, group.clone());
         Ok(group)
     }

@@ -111,7 +111,7 @@ pub(crate) async fn load(context: &Context, lease: &DispatchLease, job: &Job) ->
         chunks.push((chunk, part.rows, histories));
     }
     tx.commit().await?;
-    let files = context.files(job.tenant_id, job.job_id);
+    let files = context.files(job.tenant_id, job.id);
     for (chunk, rows, histories) in chunks {
         let bytes = files.read(&chunk.input_path).await?;
         let input = tokio::task::spawn_blocking(move || dataset::chunk::decode(bytes)).await??;

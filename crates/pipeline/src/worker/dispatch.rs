@@ -25,7 +25,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: DispatchLease) {
         group: None,
     };
     let unsent = held.unsent.clone();
-    worker.held.dispatches().insert(lease.dispatch_id, held);
+    worker.held.take_dispatch(lease.dispatch_id, held);
     let worker = worker.clone();
     worker.tasks.clone().spawn(async move {
         let lease = Arc::new(lease);
@@ -37,7 +37,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: DispatchLease) {
             }
         }
         worker.committer.settle(&lease).await;
-        worker.held.dispatches().remove(&lease.dispatch_id);
+        worker.held.drop_dispatch(lease.dispatch_id, lease.epoch);
         worker.wake.notify_one();
     });
 }

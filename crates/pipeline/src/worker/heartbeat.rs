@@ -24,7 +24,8 @@ async fn prolong(worker: &Worker, beat: Instant) -> db::Result<()> {
     let lease = worker.context.options.lease;
     let mut tx = worker.context.db.scheduler().await?;
     let before = (worker.held.steps().clone(), worker.held.dispatches().clone());
-    let (steps, dispatches): (Vec<_>, Vec<_>) = (before.0.keys().copied().collect(), before.1.keys().copied().collect());
+    let (steps, dispatches): (Vec<_>, Vec<_>) =
+        (before.0.keys().copied().collect(), before.1.keys().copied().collect());
     let steps = db::steps::heartbeat(&mut tx, worker.id, &steps, lease).await?.into_iter().collect();
     let dispatches = db::dispatches::heartbeat(&mut tx, worker.id, &dispatches, lease).await?.into_iter().collect();
     tx.commit().await?;

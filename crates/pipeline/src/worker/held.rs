@@ -66,6 +66,30 @@ impl Held {
         self.dispatches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a step in hand. Where an earlier lease on it had run out unnoticed, that one is given up.
+    pub(crate) fn take_step(&self, id: StepId, held: HeldStep) {
+        if let Some(earlier) = self.steps().insert(id, held) {
+            earlier.lost.cancel();
+        }
+    }
+
+    /// The same for a dispatch.
+    pub(crate) fn take_dispatch(&self, id: DispatchId, held: HeldDispatch) {
+        if let Some(earlier) = self.dispatches().insert(id, held) {
+            earlier.stop.cancel();
+        }
+    }
+
+    /// A step has ended. A later lease on it stays.
+    pub(crate) fn drop_step(&self, id: StepId, epoch: i32) {
+        self.steps().retain(|held_id, held| *held_id != id || held.epoch != epoch);
+    }
+
+    /// The same for a dispatch.
+    pub(crate) fn drop_dispatch(&self, id: DispatchId, epoch: i32) {
+        self.dispatches().retain(|held_id, held| *held_id != id || held.epoch != epoch);
+    }
+
     /// After a heartbeat: what was held before it, and is no longer ours, is given up. What was claimed meanwhile is not looked at.
     pub(crate) fn keep_only(
         &self,

@@ -13,11 +13,11 @@ use crate::StepError;
 use crate::merge::{assemble, seal};
 
 /// Waits after failed tries double up to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 pub(super) fn spawn(worker: &Arc<Worker>, lease: StepLease) {
     let lost = CancellationToken::new();
-    worker.held.steps().insert(lease.step_id, HeldStep { epoch: lease.epoch, lost: lost.clone() });
+    worker.held.take_step(lease.step_id, HeldStep { epoch: lease.epoch, lost: lost.clone() });
     let worker = worker.clone();
     worker.tasks.clone().spawn(async move {
         let result = tokio::select! {
@@ -27,7 +27,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: StepLease) {
         if let Err(error) = end(&worker, &lease, result).await {
             tracing::warn!(step.id = %lease.step_id, error = &error as &dyn std::error::Error, "a step was not handed back");
         }
-        worker.held.steps().remove(&lease.step_id);
+        worker.held.drop_step(lease.step_id, lease.epoch);
         worker.wake.notify_one();
     });
 }
@@ -37,7 +37,7 @@ async fn run(worker: &Worker, lease: &StepLease) -> Result<(), StepError> {
     match lease.kind {
         Kind::Plan => crate::plan::plan(&worker.context, lease, job).await,
         Kind::Seal { chunk_no } => seal::seal(&worker.context, lease, job, chunk_no).await,
-        Kind::Assemble => assemble::assemble(&worker.context, lease, job).await,
+        Kind::Assemble => Box::pin(assemble::assemble(&worker.context, lease, job)).await,
     }
 }
 

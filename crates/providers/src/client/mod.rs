@@ -67,7 +67,7 @@ impl HttpClient {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .tcp_nodelay(true);
         if !options.allow_private {
             builder = builder.dns_resolver(std::sync::Arc::new(egress::PublicOnly));

@@ -30,6 +30,7 @@ pub async fn run(command: AdminCommand) -> anyhow::Result<ExitCode> {
 
 async fn bootstrap(arguments: &BootstrapArguments) -> anyhow::Result<()> {
     let db = services::database(&arguments.config.load()?)?;
+    services::ensure_migrated(&db).await?;
     let mut tx = db.scheduler().await?;
     if db::api_keys::any_admin(&mut tx).await? {
         bail!("this database has an administrator's key already; make further keys with it");

@@ -75,12 +75,12 @@ fn introduce(stack: &Stack) {
 
   export GRISTMILL_URL={url}
   export GRISTMILL_API_KEY={key}
-  export FILES={work_dir}
+  export FILES='{work_dir}'
 
 Files below $FILES can be read and written by jobs:
 
-  cp examples/data/movies.csv $FILES/
-  gristmill run $FILES/movies.csv --model sandbox/echo --prompt 'Describe {{{{ Title }}}}'
+  cp examples/data/movies.csv \"$FILES/\"
+  gristmill run \"$FILES/movies.csv\" --model sandbox/echo --prompt 'Describe {{{{ Title }}}}'
 
 or without the command line:
 

@@ -36,7 +36,7 @@ struct ClientLine {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut config = Config::load(arguments.config.config.as_deref())?;
     // The progress bar is the story here; troubles still show.
-    config.log.filter = "warn".to_owned();
+    "warn".clone_into(&mut config.log.filter);
     telemetry::start(&config.log)?;
     let (directory, fresh) = match arguments.dir {
         Some(directory) => (directory, false),

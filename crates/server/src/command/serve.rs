@@ -6,12 +6,11 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use super::ConfigFile;
-use crate::services::Services;
+use crate::services::{Services, ensure_migrated};
 use crate::shutdown;
 
 /// Where the API listens unless it is told.
-pub const DEFAULT_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -29,13 +28,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = arguments.config.load()?;
     let address = arguments.listen.or(config.listen).unwrap_or(DEFAULT_LISTEN);
     let services = Services::open(config).await?;
+    ensure_migrated(&services.db).await?;
     let stop = shutdown::on_signal()?;
     let listener = TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))?;
     tracing::info!("the API listens on http://{}", listener.local_addr()?);
     let api = services.serve_api(listener, stop.clone());
-    if arguments.with_worker {
-        tokio::try_join!(api, services.run_worker(stop)).map(drop)
-    } else {
-        api.await
-    }
+    if arguments.with_worker { tokio::try_join!(api, services.run_worker(stop)).map(drop) } else { api.await }
 }

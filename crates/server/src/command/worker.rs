@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use super::ConfigFile;
-use crate::services::Services;
+use crate::services::{Services, ensure_migrated};
 use crate::{health, shutdown};
 
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = arguments.config.load()?;
     let address = arguments.listen.or(config.worker.listen);
     let services = Services::open(config).await?;
+    ensure_migrated(&services.db).await?;
     let stop = shutdown::on_signal()?;
     let worker = services.run_worker(stop.clone());
     match address {

@@ -60,7 +60,11 @@ impl Stack {
             config.master_key = Some(state.master_key()?);
         }
         let services = Services::open(config).await?;
-        services.db.migrate().await.context("the schema could not be brought up to date; another --dir starts afresh")?;
+        services
+            .db
+            .migrate()
+            .await
+            .context("the schema could not be brought up to date; another --dir starts afresh")?;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let sandbox_listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
