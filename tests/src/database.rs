@@ -52,11 +52,15 @@ impl TestDb {
 async fn template(admin: &mut PgConnection, admin_url: &str) -> anyhow::Result<String> {
     let name = format!("template_{:016x}", db::Database::schema_fingerprint());
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *admin).await?;
-    let exists: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)").bind(&name).fetch_one(&mut *admin).await?;
+    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+        .bind(&name)
+        .fetch_one(&mut *admin)
+        .await?;
     if !exists {
         let making = format!("{name}_making");
-        sqlx::query(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {making} WITH (FORCE)"))).execute(&mut *admin).await?;
+        sqlx::query(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {making} WITH (FORCE)")))
+            .execute(&mut *admin)
+            .await?;
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {making}"))).execute(&mut *admin).await?;
         let database = Database::open(&with_database(admin_url, &making), db::Options::default())?;
         database.migrate().await.context("the template could not be migrated")?;

@@ -30,9 +30,21 @@ pub fn binary() -> anyhow::Result<PathBuf> {
         .context("the binary `gristmill` is missing: run ./test, or cargo build first")
 }
 
+/// The binary, without the settings of the tests themselves: it refuses what it doesn't know.
+pub fn command() -> anyhow::Result<Command> {
+    let mut command = Command::new(binary()?);
+    command.env_remove("GRISTMILL_TEST_KILLS");
+    Ok(command)
+}
+
 impl Process {
     /// Starts it; with `read_line`, waits for its first line.
-    pub fn start(arguments: &[&str], environment: &[(String, String)], log: &Path, read_line: bool) -> anyhow::Result<Self> {
+    pub fn start(
+        arguments: &[&str],
+        environment: &[(String, String)],
+        log: &Path,
+        read_line: bool,
+    ) -> anyhow::Result<Self> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let (child, first_line) = spawn(&arguments, environment, log, read_line)?;
         Ok(Self { child, arguments, environment: environment.to_vec(), log: log.to_owned(), first_line })
@@ -106,7 +118,7 @@ fn spawn(
     read_line: bool,
 ) -> anyhow::Result<(Child, Option<String>)> {
     let stderr = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
-    let mut child = Command::new(binary()?)
+    let mut child = command()?
         .args(arguments)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
@@ -119,7 +131,11 @@ fn spawn(
         BufReader::new(stdout).read_line(&mut line)?;
         if line.is_empty() {
             let _ = child.kill();
-            bail!("`gristmill {}` ended at once: {}", arguments.join(" "), std::fs::read_to_string(log).unwrap_or_default());
+            bail!(
+                "`gristmill {}` ended at once: {}",
+                arguments.join(" "),
+                std::fs::read_to_string(log).unwrap_or_default()
+            );
         }
         first_line = Some(line.trim_end().to_owned());
     }

@@ -71,7 +71,8 @@ impl Rig {
             Some(_) => None,
             None => Some(TestDb::new().await?),
         };
-        let database_url = options.database_url.clone().or_else(|| db.as_ref().map(|db| db.url.clone())).context("a database")?;
+        let database_url =
+            options.database_url.clone().or_else(|| db.as_ref().map(|db| db.url.clone())).context("a database")?;
         let environment = environment(&database_url, &objects, &work, &options.settings);
         let log = |name: &str| directory.path().join(format!("{name}.log"));
 
@@ -170,7 +171,7 @@ impl Rig {
 
     /// `gristmill check`: its words, and whether it is clean.
     pub fn check(&self, job_id: &str) -> anyhow::Result<(bool, String)> {
-        let output = std::process::Command::new(crate::process::binary()?)
+        let output = crate::process::command()?
             .args(["check", job_id])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .output()?;
@@ -199,7 +200,12 @@ fn start_sandbox(directory: &Path, options: &RigOptions) -> anyhow::Result<Proce
     Process::start(&arguments, &[], &directory.join("sandbox.log"), true)
 }
 
-fn environment(database_url: &str, objects: &Path, work: &Path, settings: &[(String, String)]) -> Vec<(String, String)> {
+fn environment(
+    database_url: &str,
+    objects: &Path,
+    work: &Path,
+    settings: &[(String, String)],
+) -> Vec<(String, String)> {
     let mut environment: Vec<(String, String)> = [
         ("GRISTMILL_DATABASE_URL", database_url),
         ("GRISTMILL_DATABASE__REQUIRE_DURABLE", "false"),
@@ -242,8 +248,14 @@ async fn wait_until_ready(url: &str) -> anyhow::Result<()> {
     bail!("the API is not ready")
 }
 
-async fn provision(admin: &Client, objects: &Path, sandbox_url: &str, realtime: &Value) -> anyhow::Result<(String, String)> {
-    let tenant = admin.create_tenant(&TenantChange { name: Some("test".to_owned()), ..TenantChange::default() }).await?;
+async fn provision(
+    admin: &Client,
+    objects: &Path,
+    sandbox_url: &str,
+    realtime: &Value,
+) -> anyhow::Result<(String, String)> {
+    let tenant =
+        admin.create_tenant(&TenantChange { name: Some("test".to_owned()), ..TenantChange::default() }).await?;
     let scopes = vec!["jobs:read".to_owned(), "jobs:write".to_owned()];
     let key = admin.create_key(&tenant.id, &NewKey { name: "test".to_owned(), scopes, expires_at: None }).await?;
     let uri_prefix = format!("file://{}/", objects.display());

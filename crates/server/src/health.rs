@@ -19,7 +19,9 @@ pub async fn serve(db: Database, listener: TcpListener, stop: CancellationToken)
         async move {
             match tokio::time::timeout(PATIENCE, db.ping()).await {
                 Ok(Ok(())) => (StatusCode::OK, "ok\n"),
-                Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database can't be reached at this moment\n"),
+                Ok(Err(_)) | Err(_) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, "the database can't be reached at this moment\n")
+                }
             }
         }
     };

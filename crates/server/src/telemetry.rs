@@ -12,7 +12,8 @@ use crate::config::Log;
 /// # Errors
 /// The filter is malformed.
 pub fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).with_context(|| format!("log.filter `{}` is malformed", log.filter))?;
+    let filter =
+        EnvFilter::try_new(&log.filter).with_context(|| format!("log.filter `{}` is malformed", log.filter))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start, as in a test, keeps the first.
     if log.json {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use db::Database;
 use db::chunks::NewChunk;
 use db::dispatches::DispatchLease;
@@ -60,7 +60,7 @@ impl Fixture {
         let spec = spec();
         let input = json!({});
         let model = ModelName { provider: "sandbox".to_owned(), model: "echo".to_owned() };
-        let deadline = Utc::now() + chrono::TimeDelta::days(7);
+        let deadline = tomorrow();
         let job = NewJob { job_id, spec: &spec, model: &model, input: &input, deadline, idempotency: None };
         let mut tx = self.db.tenant(self.tenant_id).await?;
         db::jobs::insert(&mut tx, &job).await?;
@@ -281,6 +281,11 @@ pub async fn finish_seal(
         part_path: "part",
     };
     db::seal::finish(tx, lease, &sealed).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the database compares deadlines with its own clock")]
+pub fn tomorrow() -> DateTime<Utc> {
+    Utc::now() + TimeDelta::days(1)
 }
 
 pub fn new_worker() -> WorkerId {

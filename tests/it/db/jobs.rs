@@ -1,6 +1,5 @@
 //! Submits and changes of state that race.
 
-use chrono::{TimeDelta, Utc};
 use db::jobs::{Accepted, Idempotency, NewJob};
 use domain::ids::JobId;
 use domain::job::Event;
@@ -8,14 +7,14 @@ use domain::provider::ModelName;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::fixture::{Fixture, spec};
+use super::fixture::{Fixture, spec, tomorrow};
 
 async fn submit(fixture: &Fixture, key: &str, body: u8) -> anyhow::Result<(JobId, Accepted)> {
     let (spec, input) = (spec(), json!({}));
     let model = ModelName { provider: "sandbox".to_owned(), model: "echo".to_owned() };
     let job_id = JobId(Uuid::now_v7());
     let idempotency = Some(Idempotency { key, body_sha256: [body; 32] });
-    let deadline = Utc::now() + TimeDelta::days(1);
+    let deadline = tomorrow();
     let job = NewJob { job_id, spec: &spec, model: &model, input: &input, deadline, idempotency };
     let mut tx = fixture.db.tenant(fixture.tenant_id).await?;
     let accepted = db::jobs::insert(&mut tx, &job).await?;
@@ -48,7 +47,7 @@ async fn a_submit_that_was_not_committed_does_not_burn_its_key() -> anyhow::Resu
     let model = ModelName { provider: "sandbox".to_owned(), model: "echo".to_owned() };
     let idempotency = Some(Idempotency { key: "key", body_sha256: [1; 32] });
     let job_id = JobId(Uuid::now_v7());
-    let job = NewJob { job_id, spec: &spec, model: &model, input: &input, deadline: Utc::now(), idempotency };
+    let job = NewJob { job_id, spec: &spec, model: &model, input: &input, deadline: tomorrow(), idempotency };
     let mut tx = fixture.db.tenant(fixture.tenant_id).await?;
     assert_eq!(db::jobs::insert(&mut tx, &job).await?, Accepted::New);
     assert_eq!(submit(&fixture, "key", 1).await?.1, Accepted::InProgress);

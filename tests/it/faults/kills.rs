@@ -11,6 +11,7 @@ use super::own_postgres::OwnPostgres;
 
 const WORKERS: usize = 2;
 
+#[expect(clippy::disallowed_methods, reason = "a test's size is set by its environment")]
 fn kills() -> usize {
     std::env::var("GRISTMILL_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(3)
 }
@@ -75,7 +76,7 @@ impl Victims {
         let started = Instant::now();
         let cost = finish(&self.rig, &self.jobs, rows()).await?;
         let (kills, repeated) = (self.met.len(), cost.repeated());
-        println!(
+        eprintln!(
             "{kills} kills of {what}, met {:?}: {cost:?}, {repeated} repeated, {:?} after the last",
             self.met,
             started.elapsed()

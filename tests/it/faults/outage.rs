@@ -81,14 +81,14 @@ async fn a_job_waits_for_the_database_and_goes_on() -> anyhow::Result<()> {
     assert!(sent < rows, "calls went on without a lease");
     postgres.restart()?;
     let cost = finish(&rig, &[job], rows).await?;
-    println!("{cost:?}");
+    eprintln!("{cost:?}");
     assert!(cost.repeated() <= 2 * 2 * PERMITS, "{cost:?}");
     Ok(())
 }
 
 /// The API is alive, says that it isn't ready, and tells callers to come again.
 async fn assert_told(rig: &Rig, job: &str) -> anyhow::Result<()> {
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
     assert_eq!(http.get(format!("{}/healthz", rig.url)).send().await?.status(), 200);
     assert_eq!(http.get(format!("{}/readyz", rig.url)).send().await?.status(), 503);
     let asked = Instant::now();

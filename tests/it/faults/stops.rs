@@ -46,7 +46,7 @@ async fn assert_all_is_booked(rig: &Rig, job: String) -> anyhow::Result<()> {
     let late = sandbox::Totals::of(rig.oracle())?.requests - ROWS;
     until(rig, &format!("attempts WHERE late HAVING count(*) = {late}")).await?;
     let cost = finish(rig, &[job], ROWS).await?;
-    println!("{cost:?}");
+    eprintln!("{cost:?}");
     assert!(cost.late > 0, "nothing came late: {cost:?}");
     assert_eq!(cost.requests, cost.rows + cost.late, "{cost:?}");
     assert_eq!(cost.booked, cost.billed, "{cost:?}");

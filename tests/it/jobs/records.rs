@@ -48,3 +48,18 @@ async fn a_changed_base_url_counts_for_a_running_job() -> anyhow::Result<()> {
     assert_eq!(first + second, 1_000);
     assert_clean(&rig, &job_id)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_stands_still_goes_on_when_its_model_record_is_mended() -> anyhow::Result<()> {
+    let rig = Rig::start(slow(16)).await?;
+    rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "mistyped"})).await?;
+    let input = rig.write_rows("in.csv", (0..500).map(|row| format!("row {row}")))?;
+    let job_id = rig.submit(&input, "out.csv").await?;
+    let waits =
+        |job: &client::api::Job| job.status_reason.as_ref().is_some_and(|reason| reason.code == "model_not_found");
+    rig.wait_for(&job_id, LONG, waits).await?;
+    rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "echo"})).await?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), job.counts.succeeded), ("completed", 500));
+    assert_clean(&rig, &job_id)
+}

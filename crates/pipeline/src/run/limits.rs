@@ -3,7 +3,7 @@
 //! The limits are this process's own. Sharing them between workers replaces [`Rates`], and nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use db::Database;
@@ -26,6 +26,8 @@ pub(crate) struct Group {
     uncommitted: Arc<Semaphore>,
     rates: Rates,
     gate: watch::Sender<Gate>,
+    /// How often it was found that no call can work.
+    pauses: AtomicU64,
     /// Rows a second that one dispatch got through lately.
     pace: AtomicU32,
     db: Database,
@@ -91,6 +93,7 @@ impl Group {
             rates: Rates::new(&limits),
             limits,
             gate: watch::Sender::new(gate),
+            pauses: AtomicU64::new(0),
             pace: AtomicU32::new(0),
             db: context.db.clone(),
             probe_interval: context.options.probe,
@@ -103,6 +106,11 @@ impl Group {
 
     pub(crate) fn max_calls(&self) -> usize {
         self.limits.max_concurrency.unwrap_or(RealtimeLimits::DEFAULT_MAX_CONCURRENCY).max(1) as usize
+    }
+
+    /// Grows with every pause. What a dispatch knows of its model from before one may be what somebody has mended since.
+    pub(crate) fn pauses(&self) -> u64 {
+        self.pauses.load(Ordering::Relaxed)
     }
 
     /// Rows that a dispatch of this group should have: some seconds' worth, so that a small job spreads over the workers, a fast
@@ -202,6 +210,7 @@ impl Group {
     /// No call can work until somebody mends something: one tries every `probe_interval`.
     fn pause(&self, pause: Pause) {
         tracing::warn!(limit_group = self.name.0, code = pause.code, detail = pause.detail, "limit group pauses");
+        self.pauses.fetch_add(1, Ordering::Relaxed);
         self.gate.send_replace(Gate::Paused { until: Instant::now() + self.probe_interval });
         self.publish(Some(pause));
     }

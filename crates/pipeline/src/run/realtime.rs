@@ -50,6 +50,7 @@ impl Dispatch<'_> {
     /// Runs until every row has its outcome or nothing more may be sent, and hands all results to the committer.
     pub(crate) async fn run(&self, mut queue: Queue) {
         let prepared = self.model.driver.prepare(&self.job.spec.params);
+        let pauses = self.model.group.pauses();
         let mut calls: FuturesUnordered<Call> = FuturesUnordered::new();
         let mut admission: Option<Admission> = None;
         loop {
@@ -70,7 +71,8 @@ impl Dispatch<'_> {
                 Some((row, permit, reply)) = calls.next() => self.finish(&mut queue, row, permit, reply),
                 (row, permit) = maybe(&mut admission) => {
                     admission = None;
-                    if self.held.are_valid() {
+                    // After a pause the rows go back, to be dispatched again by the records as they are then.
+                    if self.held.are_valid() && self.model.group.pauses() == pauses {
                         self.send(&mut calls, &prepared, row, permit);
                     } else {
                         self.stop.cancel();

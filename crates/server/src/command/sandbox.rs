@@ -42,7 +42,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     config.answer_bytes = arguments.answer_bytes.or(config.answer_bytes);
     config.log = arguments.log.or(config.log);
     let stop = shutdown::on_signal()?;
-    let listener = TcpListener::bind(arguments.listen).await.with_context(|| format!("can't listen on {}", arguments.listen))?;
+    let listener =
+        TcpListener::bind(arguments.listen).await.with_context(|| format!("can't listen on {}", arguments.listen))?;
     say(&format!("http://{}", listener.local_addr()?));
     Ok(sandbox::serve(listener, config, stop.cancelled_owned()).await?)
 }

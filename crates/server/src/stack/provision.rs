@@ -38,8 +38,13 @@ pub async fn provision(db: &Database, state: &StateDir, url: &str, sandbox_url: 
 async fn make(db: &Database, state: &StateDir, url: &str) -> anyhow::Result<Access> {
     let admin_key = admin_key::make(db).await?.expose().to_owned();
     let admin = Client::new(url, &admin_key)?;
-    let tenant = admin.create_tenant(&TenantChange { name: Some("dev".to_owned()), ..TenantChange::default() }).await?.value;
-    let key = NewKey { name: "dev".to_owned(), scopes: vec!["jobs:read".to_owned(), "jobs:write".to_owned()], expires_at: None };
+    let tenant =
+        admin.create_tenant(&TenantChange { name: Some("dev".to_owned()), ..TenantChange::default() }).await?.value;
+    let key = NewKey {
+        name: "dev".to_owned(),
+        scopes: vec!["jobs:read".to_owned(), "jobs:write".to_owned()],
+        expires_at: None,
+    };
     let key = admin.create_key(&tenant.id, &key).await?.value;
     let grant = NewGrant {
         uri_prefix: format!("file://{}/", state.objects().display()),
@@ -47,7 +52,11 @@ async fn make(db: &Database, state: &StateDir, url: &str) -> anyhow::Result<Acce
         credential: None,
     };
     admin.create_grant(&tenant.id, &grant).await?;
-    Ok(Access { tenant_id: tenant.id, api_key: key.key.context("the service made a key and did not show it")?, admin_key })
+    Ok(Access {
+        tenant_id: tenant.id,
+        api_key: key.key.context("the service made a key and did not show it")?,
+        admin_key,
+    })
 }
 
 /// The sandbox answers at once and may be asked by many; its prices are made up, so that costs can be seen.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use base64::Engine as _;
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// `pg/` the private Postgres, `objects/` what `file://` URIs may name, `work/` the jobs' own files, and secrets beside them.
 pub struct StateDir {
@@ -62,7 +62,9 @@ impl StateDir {
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
         let path = self.root.join(name);
         match fs::read(&path) {
-            Ok(json) => Ok(Some(serde_json::from_slice(&json).with_context(|| format!("{} is damaged", path.display()))?)),
+            Ok(json) => {
+                Ok(Some(serde_json::from_slice(&json).with_context(|| format!("{} is damaged", path.display()))?))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
         }
