@@ -20,7 +20,7 @@ impl Checked {
         let rig = Rig::start(RigOptions::default()).await?;
         let input = rig.write_rows("in.csv", (0..ROWS).map(|row| format!("row {row}")))?;
         let job = rig.submit(&input, "out.csv").await?;
-        rig.wait(&job, Duration::from_secs(60)).await?;
+        rig.wait(&job, Duration::from_mins(1)).await?;
         let output = rig.objects().join("out.csv");
         let checked = Self { rig, job, output };
         checked.assert_clean()?;

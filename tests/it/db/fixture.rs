@@ -28,7 +28,7 @@ use tests::TestDb;
 use uuid::Uuid;
 
 /// Longer than any test: a lease ends when a test says so.
-pub const LEASE: Duration = Duration::from_secs(600);
+pub const LEASE: Duration = Duration::from_mins(10);
 
 pub const USAGE: Usage = Usage { input_tokens: 10, cached_input_tokens: 4, output_tokens: 5 };
 pub const COST: Money = Money(1_000);
@@ -279,6 +279,7 @@ pub async fn finish_seal(
         results_path: "results",
         attempts_path: None,
         part_path: "part",
+        unfinished: <_>::default(),
     };
     db::seal::finish(tx, lease, &sealed).await
 }

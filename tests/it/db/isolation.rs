@@ -18,7 +18,9 @@ async fn refusal(connection: &mut PgConnection, statement: &str) -> anyhow::Resu
     sqlx::raw_sql("ROLLBACK TO before").execute(&mut *connection).await?;
     match result {
         Ok(_) => Ok("accepted".to_owned()),
-        Err(error) => Ok(error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()),
+        Err(error) => {
+            Ok(error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned())
+        }
     }
 }
 

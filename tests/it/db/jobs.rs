@@ -2,7 +2,7 @@
 
 use db::jobs::{Accepted, Idempotency, NewJob};
 use domain::ids::JobId;
-use domain::job::Event;
+use domain::job::{Event, State};
 use domain::provider::ModelName;
 use serde_json::json;
 use uuid::Uuid;
@@ -110,7 +110,7 @@ async fn only_open_jobs_past_their_deadline_are_due() -> anyhow::Result<()> {
     assert_eq!(due, [queued, running]);
     drop(tx);
     for (job_id, state) in [(queued, "expired"), (running, "expiring")] {
-        assert_eq!(fixture.transition(job_id, Event::DeadlinePassed).await?.map(|state| state.name()), Some(state));
+        assert_eq!(fixture.transition(job_id, Event::DeadlinePassed).await?.map(State::name), Some(state));
     }
     let mut tx = fixture.db.scheduler().await?;
     assert_eq!(db::jobs::due(&mut tx, 10).await?, []);
@@ -124,7 +124,7 @@ async fn a_job_cancelled_while_planning_leaves_no_work() -> anyhow::Result<()> {
     let mut tx = fixture.db.tenant(fixture.tenant_id).await?;
     db::chunks::add(&mut tx, &lease, &super::fixture::new_chunk(0, 0, 5), &json!(1)).await?;
     tx.commit().await?;
-    assert_eq!(fixture.transition(job_id, Event::Cancel).await?.map(|state| state.name()), Some("cancelled"));
+    assert_eq!(fixture.transition(job_id, Event::Cancel).await?.map(State::name), Some("cancelled"));
     for left in ["job_steps", "chunks", "outcomes"] {
         assert_eq!(fixture.count(left).await?, 0, "{left}");
     }

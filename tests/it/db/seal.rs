@@ -1,7 +1,7 @@
 //! Chunks are sealed once all their rows have ended, and the last one ends the run.
 
 use db::seal::Finished;
-use domain::job::Event;
+use domain::job::{Event, State};
 use domain::outcome::Status;
 use domain::row_set::RowSet;
 use domain::step::Kind;
@@ -82,7 +82,7 @@ async fn a_cancelled_job_s_chunks_are_sealed_when_no_dispatch_touches_them() -> 
     let fixture = Fixture::new().await?;
     let job_id = fixture.running(&[2, 2, 2]).await?;
     let lease = fixture.form(1).await?;
-    assert_eq!(fixture.transition(job_id, Event::Cancel).await?.map(|state| state.name()), Some("cancelling"));
+    assert_eq!(fixture.transition(job_id, Event::Cancel).await?.map(State::name), Some("cancelling"));
     let kinds = |steps: Vec<db::steps::StepLease>| steps.iter().map(|step| step.kind).collect::<Vec<_>>();
     let mut first = kinds(fixture.claim_steps().await?);
     first.sort_by_key(|kind| format!("{kind:?}"));

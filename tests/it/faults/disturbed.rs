@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tests::Rig;
 
 /// An outer limit against hanging.
-pub const LONG: Duration = Duration::from_secs(300);
+pub const LONG: Duration = Duration::from_mins(5);
 
 /// Calls that a worker of [`Rig`] has in flight at most.
 pub const PERMITS: u64 = 32;

@@ -45,7 +45,7 @@ async fn an_accepted_job_survives_kills_of_postgres_and_of_the_api() -> anyhow::
 /// Submits one job after the other, each until it is accepted. Returns the accepted ones.
 async fn submit_all(client: Client, input: String, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<String>> {
     let mut accepted = Vec::new();
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_mins(2);
     while !stop.load(Ordering::Relaxed) {
         let submission = Submission::new(&input, "sandbox/echo", "{{ text }}");
         let key = format!("key-{}", accepted.len());

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::{Process, Rig, RigOptions};
 
-use crate::jobs::support::{LONG, assert_clean, provider, requests};
+use crate::jobs::support::{LONG, assert_clean, code, provider, requests};
 
 fn slow(max_concurrency: u32) -> RigOptions {
     RigOptions {
@@ -55,8 +55,7 @@ async fn a_job_that_stands_still_goes_on_when_its_model_record_is_mended() -> an
     rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "mistyped"})).await?;
     let input = rig.write_rows("in.csv", (0..500).map(|row| format!("row {row}")))?;
     let job_id = rig.submit(&input, "out.csv").await?;
-    let waits =
-        |job: &client::api::Job| job.status_reason.as_ref().is_some_and(|reason| reason.code == "model_not_found");
+    let waits = |job: &client::api::Job| code(job.status_reason.as_ref()) == Some("model_not_found");
     rig.wait_for(&job_id, LONG, waits).await?;
     rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "echo"})).await?;
     let job = rig.wait(&job_id, LONG).await?;

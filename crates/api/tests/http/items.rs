@@ -67,6 +67,7 @@ async fn job(app: &TestApp) -> String {
         results_path: &file.to_string(),
         attempts_path: None,
         part_path: "unread",
+        unfinished: <_>::default(),
     };
     let mut tx = app.db.tenant(tenant_id).await.expect("a transaction");
     db::seal::finish(&mut tx, &lease, &sealed).await.expect("a sealed chunk");
@@ -183,6 +184,7 @@ async fn seal_rest(app: &TestApp, tenant_id: TenantId) -> String {
         results_path: "unread",
         attempts_path: None,
         part_path: "unread",
+        unfinished: <_>::default(),
     };
     db::seal::finish(&mut tx, &lease, &sealed).await.expect("a sealed chunk");
     tx.commit().await.expect("a commit");

@@ -5,7 +5,8 @@ mod row_states;
 
 use domain::ids::{JobId, StepId};
 use domain::job::{Event, State};
-use domain::outcome::Status;
+use domain::money::Money;
+use domain::outcome::{Status, Usage};
 use domain::row_set::RowSet;
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub struct Sealed<'a> {
     pub results_path: &'a str,
     pub attempts_path: Option<&'a str>,
     pub part_path: &'a str,
+    /// What attempts of rows used that end without an outcome of their own.
+    pub unfinished: (Usage, Money),
 }
 
 /// What became of it.
@@ -111,8 +114,11 @@ impl Sealed<'_> {
 
 /// Closes the rows that ended without an outcome, and marks the chunk as sealed.
 async fn close(tx: &mut TenantTx, job_id: JobId, sealed: &Sealed<'_>) -> Result<()> {
+    let (used, cost) = sealed.unfinished;
     sqlx::query!(
-        "UPDATE chunks SET closed = $3, has_open = false, cancelled = $4, expired = $5, failed = $6, sealed_at = now()
+        "UPDATE chunks SET closed = $3, has_open = false, cancelled = $4, expired = $5, failed = $6, sealed_at = now(),
+            input_tokens = input_tokens + $7, cached_input_tokens = cached_input_tokens + $8,
+            output_tokens = output_tokens + $9, cost = cost + $10
         WHERE job_id = $1 AND chunk_no = $2",
         job_id.0,
         to_i32(sealed.chunk_no),
@@ -120,6 +126,10 @@ async fn close(tx: &mut TenantTx, job_id: JobId, sealed: &Sealed<'_>) -> Result<
         sealed.count(Status::Cancelled),
         sealed.count(Status::Expired),
         sealed.count(Status::Failed),
+        to_i64(used.input_tokens),
+        to_i64(used.cached_input_tokens),
+        to_i64(used.output_tokens),
+        cost.0,
     )
     .execute(tx.connection())
     .await?;

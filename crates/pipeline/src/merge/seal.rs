@@ -13,7 +13,8 @@ use db::seal::{Finished, Sealed};
 use db::steps::StepLease;
 use domain::format::Format;
 use domain::job::State;
-use domain::outcome::{ItemError, Outcome, Status};
+use domain::money::Money;
+use domain::outcome::{ItemError, Outcome, Status, Usage};
 
 use crate::job::Job;
 use crate::{Context, StepError};
@@ -90,12 +91,19 @@ fn with_attempts(mut outcome: Outcome, attempts: &[StoredAttempt], row: u64) -> 
     for attempt in attempts.iter().filter(|attempt| attempt.row == row) {
         outcome.attempts += 1;
         outcome.model = Some(attempt.model.clone());
-        outcome.usage.input_tokens += attempt.usage.input_tokens;
-        outcome.usage.cached_input_tokens += attempt.usage.cached_input_tokens;
-        outcome.usage.output_tokens += attempt.usage.output_tokens;
+        outcome.usage += attempt.usage;
         outcome.cost = outcome.cost.zip(attempt.cost).map(|(sum, cost)| sum + cost);
     }
     outcome
+}
+
+/// What was used for rows that end with their job. Outcomes of their own are counted already.
+fn unfinished_usage(outcomes: &[Outcome]) -> (Usage, Money) {
+    let unfinished = outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Cancelled | Status::Expired));
+    unfinished.fold((Usage::default(), Money::ZERO), |(mut usage, cost), outcome| {
+        usage += outcome.usage;
+        (usage, cost + outcome.cost.unwrap_or_default())
+    })
 }
 
 async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loaded) -> Result<Finished, StepError> {
@@ -134,6 +142,7 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
         results_path: &results.to_string(),
         attempts_path: attempts_path.as_deref(),
         part_path: &part.to_string(),
+        unfinished: unfinished_usage(&outcomes),
     };
     let mut tx = context.db.tenant(lease.tenant_id).await?;
     let finished = db::seal::finish(&mut tx, lease, &sealed).await?;

@@ -244,9 +244,7 @@ impl Charge {
 
 impl OpenRow {
     fn add(&mut self, charge: &Charge) {
-        self.usage.input_tokens += charge.usage.input_tokens;
-        self.usage.cached_input_tokens += charge.usage.cached_input_tokens;
-        self.usage.output_tokens += charge.usage.output_tokens;
+        self.usage += charge.usage;
         self.cost = self.cost.zip(charge.cost).map(|(sum, cost)| sum + cost);
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use db::dispatches::DispatchLease;
 use tokio_util::sync::CancellationToken;
 
-use super::Worker;
 use super::held::HeldDispatch;
+use super::{Worker, watch};
 use crate::StepError;
 use crate::run::realtime::{self, Dispatch};
 
@@ -48,6 +48,10 @@ async fn run(
     stop: &CancellationToken,
     unsent: Arc<AtomicUsize>,
 ) -> Result<(), StepError> {
+    // Whoever held it before may have died in a job that was cancelled since.
+    if !watch::may_send(worker, lease.job_id).await? {
+        return Ok(());
+    }
     let job = worker.jobs.get(&worker.context, lease.tenant_id, lease.job_id).await?;
     let model = worker.registry.model(&worker.context, &lease.model).await?;
     if let Some(held) = worker.held.dispatches().get_mut(&lease.dispatch_id) {

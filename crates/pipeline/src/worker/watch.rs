@@ -1,6 +1,6 @@
 //! Watches the states of the jobs in hand: a job that stands still or ends gets no new call within a second.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,20 +30,27 @@ async fn look(worker: &Worker) -> db::Result<()> {
     if jobs.is_empty() {
         return Ok(());
     }
-    let mut tx = worker.context.db.scheduler().await?;
-    let states = db::jobs::control(&mut tx, &jobs).await?;
-    tx.commit().await?;
-    let may_send: HashMap<JobId, bool> = states
-        .into_iter()
-        .map(|(job_id, _, state, suspended)| (job_id, state == State::Running && !suspended))
-        .collect();
+    let may_send = running(worker, &jobs).await?;
     // A job that is gone may not send either.
     for held in worker.held.dispatches().values() {
-        if jobs.contains(&held.job_id) && !may_send.get(&held.job_id).copied().unwrap_or(false) {
+        if jobs.contains(&held.job_id) && !may_send.contains(&held.job_id) {
             held.stop.cancel();
         }
     }
     Ok(())
+}
+
+/// Whether rows of a job may be sent now.
+pub(super) async fn may_send(worker: &Worker, job_id: JobId) -> db::Result<bool> {
+    Ok(running(worker, &[job_id]).await?.contains(&job_id))
+}
+
+async fn running(worker: &Worker, jobs: &[JobId]) -> db::Result<HashSet<JobId>> {
+    let mut tx = worker.context.db.scheduler().await?;
+    let states = db::jobs::control(&mut tx, jobs).await?;
+    tx.commit().await?;
+    let running = states.into_iter().filter(|(_, _, state, suspended)| *state == State::Running && !suspended);
+    Ok(running.map(|(job_id, ..)| job_id).collect())
 }
 
 /// Turns the database's hints into looks and claims. Runs until it is dropped.
