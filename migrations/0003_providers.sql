@@ -36,4 +36,4 @@ COMMENT ON TABLE limit_groups IS 'What a provider counts together (credential an
 COMMENT ON COLUMN limit_groups.limit_group IS '{credential}/{upstream model}.';
 COMMENT ON COLUMN limit_groups.paused_code IS 'A key-level failure, such as provider_auth_failed; null while calls flow.';
 COMMENT ON COLUMN limit_groups.paused_detail IS 'The same for people.';
-COMMENT ON COLUMN limit_groups.paused_at IS 'Database time of the first such failure.';
+COMMENT ON COLUMN limit_groups.paused_at IS 'Database time of the last such failure.';

@@ -147,13 +147,13 @@ CREATE TABLE attempts (
     cost bigint,
     retry_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (job_id, generation, row_no, attempt)
+    PRIMARY KEY (job_id, generation, row_no, late, attempt)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 COMMENT ON TABLE attempts IS 'Requests that did not become their row''s outcome. Append-only. A first-try success has no row here.';
 COMMENT ON COLUMN attempts.job_id IS 'Which job.';
 COMMENT ON COLUMN attempts.generation IS 'In which generation.';
 COMMENT ON COLUMN attempts.row_no IS 'Which input row, from 0.';
-COMMENT ON COLUMN attempts.attempt IS 'From 1.';
+COMMENT ON COLUMN attempts.attempt IS 'From 1; late ones are counted apart.';
 COMMENT ON COLUMN attempts.tenant_id IS 'Whose row.';
 COMMENT ON COLUMN attempts.counted IS 'Counts against max_attempts.';
 COMMENT ON COLUMN attempts.late IS 'A paid answer that came when the row already had its outcome.';

@@ -1,5 +1,6 @@
 //! What the documentation says is so: its commands run, its snippets parse, its links lead somewhere, its lists are complete.
 
+mod architecture;
 mod commands;
 mod lists;
 mod pages;

@@ -77,7 +77,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let rows = f64::from(u32::try_from(arguments.rows)?);
     let mut all = processes::cpu_seconds_of_tree(postgres.pid())? - before;
     print(&format!("gristmill   {:>9.0} rows/s  {seconds:.1} s", rows / seconds));
-    print(&format!("  postgres  {:>9.4} ms CPU/row", all * 1_000.0 / rows));
+    print(&format!(
+        "  postgres  {:>9.4} ms CPU/row  {} MB peak of its largest process",
+        all * 1_000.0 / rows,
+        largest_peak_memory_mb(postgres.pid())?
+    ));
     for (name, process) in std::iter::once(("api", &rig.api)).chain(rig.workers.iter().map(|worker| ("worker", worker)))
     {
         let pid = process.pid().as_raw();
@@ -91,7 +95,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     print(&format!("  all       {:>9.4} ms CPU/row  (goal: 0.15, then 0.10)", all * 1_000.0 / rows));
     let sandbox_cpu = processes::cpu_seconds(sandbox)?;
-    print(&format!("  sandbox   {:>9.4} ms CPU/row, apart", sandbox_cpu * 1_000.0 / rows));
+    print(&format!(
+        "  sandbox   {:>9.4} ms CPU/row  {} MB peak, apart",
+        sandbox_cpu * 1_000.0 / rows,
+        processes::peak_memory_mb(sandbox)?
+    ));
 
     let (bare_seconds, bare_cpu) = bare(&rig, arguments)?;
     print(&format!("bare loop   {:>9.0} rows/s  {bare_seconds:.1} s", rows / bare_seconds));
@@ -100,6 +108,15 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     drop(rig);
     postgres.stop()?;
     Ok(())
+}
+
+/// Of a process and its living children, in MB. Pages that they share count for each that has touched them.
+fn largest_peak_memory_mb(pid: i32) -> anyhow::Result<u64> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    // A child may have ended meanwhile.
+    let of_children = children.filter_map(|child| processes::peak_memory_mb(child).ok()).max();
+    Ok(processes::peak_memory_mb(pid)?.max(of_children.unwrap_or_default()))
 }
 
 /// In a process of its own, so that nothing of this one counts. Returns seconds and processor seconds.

@@ -59,23 +59,26 @@ pub async fn claim(tx: &mut SchedulerTx, worker: WorkerId, lease: Duration, limi
 }
 
 /// Forms a real-time dispatch from open rows of one chunk, of the running job that has waited longest for its turn, and leases it.
-/// `rows` decides how many, from the model and how many are open in the chunk. Jobs in `except` have no turn.
+/// `rows` decides how many, from the model and how many are open in the chunk. Jobs of models in `except` have no turn.
 pub async fn form(
     tx: &mut SchedulerTx,
     worker: WorkerId,
     lease: Duration,
-    except: &[JobId],
+    except: &[ModelName],
     rows: impl Fn(&ModelName, usize) -> usize + Send,
 ) -> Result<Option<DispatchLease>> {
-    let except: Vec<Uuid> = except.iter().map(|job| job.0).collect();
+    let (providers, models): (Vec<_>, Vec<_>) =
+        except.iter().map(|name| (name.provider.clone(), name.model.clone())).unzip();
     let Some(job) = sqlx::query!(
         "SELECT job_id, tenant_id, generation, provider_id, model FROM jobs j
-        WHERE state = 'running' AND NOT job_id = ANY($1)
+        WHERE state = 'running'
+            AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS e (p, m) WHERE e.p = provider_id AND e.m = model)
             AND EXISTS (SELECT FROM chunks c WHERE c.job_id = j.job_id AND c.has_open)
             AND EXISTS (SELECT FROM tenants t WHERE t.tenant_id = j.tenant_id AND t.status = 'active')
         ORDER BY last_dispatched_at NULLS FIRST, job_id LIMIT 1
         FOR NO KEY UPDATE",
-        &except
+        &providers,
+        &models,
     )
     .fetch_optional(tx.connection())
     .await?

@@ -56,8 +56,9 @@ fn sql_is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // Connection, transaction rollback, resources, operator intervention, system; and a read-only standby.
-            ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "25006"
+            // Connection, transaction state (ended for idling, read-only standby), rollback, resources, object state (locks),
+            // operator intervention, system.
+            ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
         }),
         _ => false,
     }

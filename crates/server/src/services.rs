@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum::Router;
 use dataset::stores::{Stores, StoresConfig};
 use dataset::work::WorkSpace;
 use db::{Database, MasterKey};
@@ -14,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::environment;
+
+/// What open requests get to end after a stop, so that a stalled download can't hold the process.
+const DRAIN: Duration = Duration::from_secs(15);
 
 /// What both the API and the workers stand on.
 #[derive(Debug, Clone)]
@@ -73,7 +78,7 @@ impl Services {
         Ok(Self { db, stores, work, master_key: Arc::new(master_key), config })
     }
 
-    /// Serves the API until `stop` is cancelled and the requests under way are answered.
+    /// Serves the API until `stop` is cancelled and the requests under way are answered, or 15 s have passed since.
     pub async fn serve_api(&self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let app = api::App {
             db: self.db.clone(),
@@ -87,8 +92,7 @@ impl Services {
                 ..api::Config::default()
             },
         };
-        let service = api::router(app).into_make_service_with_connect_info::<SocketAddr>();
-        Ok(axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?)
+        serve(listener, api::router(app), stop, DRAIN).await
     }
 
     /// Works until `stop` is cancelled and what was in hand is handed back.
@@ -114,8 +118,51 @@ impl Services {
     }
 }
 
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, drain: Duration) -> anyhow::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(drain).await;
+    };
+    tokio::select! {
+        ended = server.into_future() => Ok(ended?),
+        () = patience => {
+            tracing::warn!("open requests are cut off, {} s after the stop", drain.as_secs());
+            Ok(())
+        }
+    }
+}
+
 /// The clock of the process.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock and hands it on")]
 pub fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Against hanging.
+    const LONG: Duration = Duration::from_mins(1);
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_does_not_hold_a_stop() {
+        let stop = CancellationToken::new();
+        let arrived = stop.clone();
+        let stalled = get(async move || {
+            arrived.cancel();
+            std::future::pending::<()>().await;
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut caller = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("a request");
+        let served = serve(listener, Router::new().route("/", stalled), stop, Duration::from_millis(10));
+        tokio::time::timeout(LONG, served).await.expect("an end").expect("served");
+    }
 }

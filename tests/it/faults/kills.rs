@@ -1,6 +1,6 @@
 //! kill -9 of workers, of the API and of Postgres at random moments, planning and merging included.
 //!
-//! `GRISTMILL_TEST_KILLS` sets the kills of each test; 20 is the full count, with 20,000 rows in each job.
+//! `GRISTMILL_TEST_KILLS` sets the kills of each test; 20 is the full count, with 20,000 rows in each job, and meets every state.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::disturbed::{LONG, PERMITS, finish, select, write_rows};
 use super::own_postgres::OwnPostgres;
 
 const WORKERS: usize = 2;
+const FULL_COUNT: usize = 20;
 
 #[expect(clippy::disallowed_methods, reason = "a test's size is set by its environment")]
 fn kills() -> usize {
@@ -40,30 +41,38 @@ impl Victims {
         Ok(Self { rig, input, jobs: Vec::new(), met: Vec::new() })
     }
 
-    /// Waits for the moment of a kill: a random one within a state of the last job.
+    /// Waits for the moment of a kill: a random one within a state of the last job. A state that was missed is waited for in a new
+    /// job.
     async fn moment(&mut self, kill: usize) -> anyhow::Result<()> {
         let turn = kill % KILLS_PER_JOB;
-        if turn == 0 || self.state().await.is_some_and(|state| state == "completed") {
-            let job = self.rig.submit(&self.input, &format!("out-{}.csv", self.jobs.len())).await?;
-            self.jobs.push(job);
-        }
-        let (states, within_ms): (&[_], _) = if turn == 0 {
-            (&["queued", "planning"], 300)
+        let (wanted, within_ms) = if turn == 0 {
+            self.submit().await?;
+            ("planning", 50)
         } else if turn == KILLS_PER_JOB - 1 || kill == kills() - 1 {
-            (&["merging"], 20)
+            ("merging", 10)
         } else {
-            (&["running"], 1_500)
+            ("running", 1_500)
         };
         let end = Instant::now() + LONG;
-        loop {
+        while Instant::now() < end {
             match self.state().await {
-                Some(state) if states.contains(&state.as_str()) || state == "completed" => break,
-                Some(_) | None if Instant::now() < end => tokio::time::sleep(Duration::from_millis(2)).await,
-                state => anyhow::bail!("the job is {state:?} and never {states:?}\n{}", self.rig.logs()),
+                Some(state) if state == wanted => {
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..within_ms))).await;
+                    if self.state().await.is_some_and(|state| state == wanted) {
+                        self.met.push(state);
+                        return Ok(());
+                    }
+                }
+                Some(state) if state == "completed" => self.submit().await?,
+                Some(_) | None => tokio::time::sleep(Duration::from_millis(2)).await,
             }
         }
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(0..within_ms))).await;
-        self.met.push(self.state().await.unwrap_or_default());
+        anyhow::bail!("the job is {:?} and never {wanted}\n{}", self.state().await, self.rig.logs())
+    }
+
+    async fn submit(&mut self) -> anyhow::Result<()> {
+        let job = self.rig.submit(&self.input, &format!("out-{}.csv", self.jobs.len())).await?;
+        self.jobs.push(job);
         Ok(())
     }
 
@@ -81,6 +90,11 @@ impl Victims {
             self.met,
             started.elapsed()
         );
+        if kills >= FULL_COUNT {
+            for state in ["planning", "running", "merging"] {
+                assert!(self.met.iter().any(|met| met == state), "no kill met a job while {state}");
+            }
+        }
         assert!(repeated <= bound, "{repeated} calls were repeated by {kills} kills of {what}, and {bound} may be");
         Ok(())
     }

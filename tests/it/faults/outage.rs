@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use client::api::{Client, Submission};
 use serde_json::Value;
 use tests::{Rig, RigOptions};
@@ -83,6 +84,30 @@ async fn a_job_waits_for_the_database_and_goes_on() -> anyhow::Result<()> {
     let cost = finish(&rig, &[job], rows).await?;
     eprintln!("{cost:?}");
     assert!(cost.repeated() <= 2 * 2 * PERMITS, "{cost:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_told_to_end_while_the_database_is_away_ends() -> anyhow::Result<()> {
+    const GRACE: Duration = Duration::from_secs(2);
+    let mut postgres = OwnPostgres::start().await?;
+    let settings = vec![("GRISTMILL_WORKER__GRACE_S".to_owned(), GRACE.as_secs().to_string())];
+    let options =
+        RigOptions { sandbox_latency_ms: 50, database_url: Some(postgres.url()), settings, ..RigOptions::default() };
+    let mut rig = Rig::start(options).await?;
+    let rows = 2_000;
+    let job = rig.submit(&write_rows(&rig, rows)?, "out.csv").await?;
+    until(&rig, "outcomes").await?;
+    postgres.kill9()?;
+    let told = Instant::now();
+    let ended = rig.workers[0].terminate(GRACE + Duration::from_secs(15));
+    let ended = ended.with_context(|| rig.workers[0].log())?;
+    eprintln!("it ended after {:?}, with success: {ended}", told.elapsed());
+    postgres.restart()?;
+    rig.workers[0].restart()?;
+    let cost = finish(&rig, &[job], rows).await?;
+    eprintln!("{cost:?}");
+    assert!(cost.repeated() <= 2 * PERMITS, "{cost:?}");
     Ok(())
 }
 

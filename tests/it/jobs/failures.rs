@@ -186,6 +186,29 @@ fn assert_usage_is_what_was_billed(rig: &Rig, job: &client::api::Job, output: &T
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_nul_in_a_finish_reason_costs_one_call_and_spares_the_neighbours() -> anyhow::Result<()> {
+    const ROWS: usize = 50;
+    let rig = Rig::start(RigOptions::default()).await?;
+    let odd = |row: usize| row % 10 == 3;
+    let text = |row: usize| format!("row {row}{}", if odd(row) { " [[sandbox:nul_finish_reason]]" } else { "" });
+    let input = rig.write_rows("in.csv", (0..ROWS).map(text))?;
+    let job_id = rig.submit(&input, "out.csv").await?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), job.counts.succeeded), ("completed", ROWS as u64));
+    let output = output(&rig, "out.csv")?;
+    assert_conserved(&job, &output);
+    for row in 0..ROWS {
+        assert_eq!(output.text(row, "llm_response"), text(row));
+        assert_eq!(output.text(row, "llm_attempts"), "1", "row {row}");
+        assert!(odd(row) || output.text(row, "llm_finish_reason") == "stop", "row {row}");
+    }
+    let requests = requests(&rig)?;
+    assert_eq!(requests.len(), ROWS);
+    assert_eq!(requests.iter().map(|request| request.prompt_tokens).sum::<u64>(), job.usage.input_tokens);
+    assert_clean(&rig, &job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn key_level_failures_stop_the_limit_group_and_no_row() -> anyhow::Result<()> {
     let rig = Rig::start(RigOptions::default()).await?;
     for (fault, reason) in [

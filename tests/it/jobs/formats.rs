@@ -115,6 +115,26 @@ async fn example_tables_come_back_merged_from_s3_to_s3() -> anyhow::Result<()> {
     output_kept_on_s3_is_fetched_into_a_file(&rig, &s3).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn example_tables_come_back_merged_between_files_and_s3() -> anyhow::Result<()> {
+    let s3 = S3Server::start()?;
+    let rig = Rig::start(options(s3.settings())).await?;
+    let grant = NewGrant { uri_prefix: s3.uri("team/"), access: "read_write".to_owned(), credential: None };
+    rig.admin.create_grant(&rig.tenant_id, &grant).await?;
+    let [csv, parquet, _] = &EXAMPLES;
+
+    std::fs::write(rig.objects().join(csv.name), csv.bytes()?)?;
+    let output = "team/out.parquet";
+    run_and_check(&rig, csv, &rig.uri(csv.name), &s3.uri(output)).await?;
+    csv.assert_merged(&Table::read(output, s3.get(output).await?)?)?;
+
+    let input = format!("team/{}", parquet.name);
+    s3.put(&input, parquet.bytes()?.into()).await?;
+    let output = "out.csv";
+    run_and_check(&rig, parquet, &s3.uri(&input), &rig.uri(output)).await?;
+    parquet.assert_merged(&Table::read(output, std::fs::read(rig.objects().join(output))?.into())?)
+}
+
 /// Without an output's URI the service keeps the output below its work prefix, and sends readers to a signed URL.
 async fn output_kept_on_s3_is_fetched_into_a_file(rig: &Rig, s3: &S3Server) -> anyhow::Result<()> {
     let example = &EXAMPLES[1];

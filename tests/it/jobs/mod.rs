@@ -3,8 +3,10 @@
 mod command_line;
 mod control;
 mod failures;
+mod fairness;
 mod formats;
 mod inputs;
+mod limits;
 mod main_job;
 mod outputs;
 mod records;

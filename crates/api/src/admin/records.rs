@@ -13,7 +13,9 @@ use crate::body::Fields;
 pub(crate) struct RealtimeView {
     requests_per_minute: Option<u32>,
     input_tokens_per_minute: Option<u32>,
+    /// Not yet supported: null.
     output_tokens_per_minute: Option<u32>,
+    /// Not yet supported: null.
     requests_per_day: Option<u32>,
     /// Calls in flight at once.
     max_concurrency: Option<u32>,
@@ -65,11 +67,11 @@ pub(super) fn realtime(body: &mut Fields<'_>) -> RealtimeLimits {
     let limits = RealtimeLimits {
         requests_per_minute: fields.integer("requests_per_minute", 1..=u32::MAX),
         input_tokens_per_minute: fields.integer("input_tokens_per_minute", 1..=u32::MAX),
-        output_tokens_per_minute: fields.integer("output_tokens_per_minute", 1..=u32::MAX),
-        requests_per_day: fields.integer("requests_per_day", 1..=u32::MAX),
         max_concurrency: fields.integer("max_concurrency", 1..=100_000),
         timeout_s: fields.integer("timeout_s", 1..=LONGEST_TIMEOUT_S),
+        ..RealtimeLimits::default()
     };
+    fields.later(&["output_tokens_per_minute", "requests_per_day"]);
     fields.finish();
     limits
 }
@@ -95,4 +97,28 @@ fn price(fields: &mut Fields<'_>, name: &str) -> Option<Money> {
     text.parse()
         .map_err(|error: domain::money::InvalidMoney| fields.report(name, "invalid_value", error.to_string()))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::problem::Problems;
+
+    #[test]
+    fn limits_that_nothing_applies_yet_are_refused() {
+        let body =
+            json!({"realtime": {"requests_per_minute": 1, "output_tokens_per_minute": 1, "requests_per_day": 1}});
+        let mut problems = Problems::default();
+        let mut fields = Fields::of_body(body, &mut problems).expect("an object");
+        realtime(&mut fields);
+        assert_eq!(
+            problems.pairs(),
+            [
+                ("/realtime/output_tokens_per_minute", "not_yet_supported"),
+                ("/realtime/requests_per_day", "not_yet_supported"),
+            ]
+        );
+    }
 }

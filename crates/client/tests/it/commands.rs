@@ -112,6 +112,7 @@ async fn run_fetches_the_output_to_a_file_in_the_format_of_its_name() {
 
     assert_eq!(finished.outcome, Outcome::Done, "{}", finished.notes);
     assert_eq!(std::fs::read(&file).expect("a file"), b"PAR1");
+    assert!(!finished.notes.contains("gristmill output"), "{}", finished.notes);
     assert_eq!(submitted(&server).await["output"], json!({"format": "parquet"}));
 
     let before = server.received_requests().await.expect("recorded").len();

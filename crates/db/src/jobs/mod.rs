@@ -7,4 +7,4 @@ mod transition;
 pub use read::{Counts, Filter, Job, Page, Work, control, get, list, work};
 pub use submit::{Accepted, Idempotency, NewJob, earlier, insert};
 pub(crate) use transition::{Reason, apply, lock};
-pub use transition::{due, transition};
+pub use transition::{due, fail, transition};

@@ -65,6 +65,16 @@ pub(crate) async fn apply(
     Ok(next)
 }
 
+/// Fails a job for good, unless it has ended.
+pub async fn fail(tx: &mut TenantTx, job_id: JobId, code: &str, detail: &str) -> Result<()> {
+    match lock(tx, job_id).await? {
+        Some(state) if !state.is_terminal() => {
+            apply(tx, job_id, state, Event::Fail, Some(Reason { code, detail })).await.map(drop)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// A job that ends before its plan did has no items: its chunks go, and no step of an ended job stays.
 async fn forget_what_was_planned(tx: &mut TenantTx, job_id: JobId, before: State, next: State) -> Result<()> {
     if !next.is_terminal() {

@@ -94,6 +94,9 @@ pub async fn commit(
         write::insert_attempts(tx, lease, attempts).await?;
     } else {
         committed.fenced += attempts.len();
+        for attempt in attempts.iter().filter(|attempt| attempt.usage != Usage::default()) {
+            write::book_late(tx, lease, chunk_no, attempt).await?;
+        }
     }
     if !rows.is_empty() && chunk.closed.union(&rows).count() == rows.length() {
         crate::seal::enqueue(tx, lease.job_id, chunk_no).await?;

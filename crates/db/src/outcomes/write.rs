@@ -84,7 +84,8 @@ pub(crate) async fn insert(
         &error(|error| error.code.clone()) as &[Option<String>],
         &error(|error| without_nul(&error.message)) as &[Option<String>],
         &outcomes.iter().map(|(_, outcome)| outcome.model.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
-        &outcomes.iter().map(|(_, outcome)| outcome.finish_reason.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
+        &outcomes.iter().map(|(_, outcome)| outcome.finish_reason.as_deref().map(without_nul)).collect::<Vec<_>>()
+            as &[Option<String>],
         &outcomes.iter().map(|(_, outcome)| outcome.response.as_deref().map(str::as_bytes)).collect::<Vec<_>>()
             as &[Option<&[u8]>],
     )
@@ -135,15 +136,34 @@ pub(super) async fn insert_attempts(tx: &mut TenantTx, lease: &DispatchLease, at
     Ok(())
 }
 
-/// Books what an answer used that came when its row had its outcome.
+/// A reply that came too late to matter to its row. What it used is booked all the same.
+pub(super) struct Late<'a> {
+    row: u64,
+    error: Option<&'a ItemError>,
+    usage: Usage,
+    cost: Option<Money>,
+}
+
+impl<'a> From<&'a RowOutcome> for Late<'a> {
+    fn from(result: &'a RowOutcome) -> Self {
+        Self { row: result.row, error: result.outcome.error.as_ref(), usage: result.last_usage, cost: result.last_cost }
+    }
+}
+
+impl<'a> From<&'a Attempt> for Late<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
+        Self { row: attempt.row, error: Some(&attempt.error), usage: attempt.usage, cost: attempt.cost }
+    }
+}
+
 pub(super) async fn book_late(
     tx: &mut TenantTx,
     lease: &DispatchLease,
     chunk_no: u32,
-    result: &RowOutcome,
+    late: impl Into<Late<'_>>,
 ) -> Result<()> {
+    let Late { row, error, usage, cost } = late.into();
     let tenant_id = tx.tenant_id();
-    let error = result.outcome.error.as_ref();
     sqlx::query!(
         "WITH chunk AS (
             UPDATE chunks SET input_tokens = input_tokens + $8, cached_input_tokens = cached_input_tokens + $9,
@@ -153,22 +173,20 @@ pub(super) async fn book_late(
         INSERT INTO attempts (job_id, generation, row_no, attempt, tenant_id, counted, late, error_code, error, model,
             input_tokens, cached_input_tokens, output_tokens, cost)
         SELECT $1, $2, $3,
-            1 + greatest(
-                (SELECT max(attempt) FROM attempts WHERE job_id = $1 AND generation = $2 AND row_no = $3),
-                (SELECT attempts FROM outcomes WHERE job_id = $1 AND generation = $2 AND row_no = $3),
-                0),
+            1 + coalesce(
+                (SELECT max(attempt) FROM attempts WHERE job_id = $1 AND generation = $2 AND row_no = $3 AND late), 0),
             $4, false, true, $5, $6, $7, $8, $9, $10, $11",
         lease.job_id.0,
         lease.generation,
-        to_i64(result.row),
+        to_i64(row),
         tenant_id.0,
         error.map(|error| error.code.as_str()),
         error.map(|error| without_nul(&error.message)),
         lease.model.to_string(),
-        to_i64(result.last_usage.input_tokens),
-        to_i64(result.last_usage.cached_input_tokens),
-        to_i64(result.last_usage.output_tokens),
-        result.last_cost.map(|cost| cost.0),
+        to_i64(usage.input_tokens),
+        to_i64(usage.cached_input_tokens),
+        to_i64(usage.output_tokens),
+        cost.map(|cost| cost.0),
         to_i32(chunk_no),
     )
     .execute(tx.connection())

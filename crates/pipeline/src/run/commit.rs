@@ -10,15 +10,17 @@ use db::outcomes::{Attempt, RowOutcome};
 use domain::ids::{DispatchId, JobId, TenantId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::run::limits::Slot;
+use crate::run::store::{ChunkResults, Store};
 
 /// Most rows of a group.
 const GROUP_ROWS: usize = 500;
 /// How long a small group waits for more. A commit costs the same for one row and for a hundred.
 const LINGER: Duration = Duration::from_millis(15);
-/// Bounds of the wait before a commit is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// A group ends with the answer that takes it past this.
+const GROUP_BYTES: usize = 8_000_000;
 
 /// The way to the writer; cheap to clone. What is under way is bounded by the slots, so the queue need not be.
 #[derive(Clone)]
@@ -39,9 +41,11 @@ enum Message {
 
 impl Committer {
     /// The writer runs until every handle is gone and all is written.
-    pub(crate) fn start(db: Database) -> (Self, tokio::task::JoinHandle<()>) {
+    ///
+    /// Once `abort` is cancelled, what the database doesn't take at the first try is given up.
+    pub(crate) fn start(db: Database, abort: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, messages) = mpsc::unbounded_channel();
-        (Self { queue }, tokio::spawn(write(db, messages)))
+        (Self { queue }, tokio::spawn(write(db, messages, abort)))
     }
 
     /// Hands over a row's result. The slot is given back when it is committed.
@@ -58,7 +62,8 @@ impl Committer {
     }
 }
 
-async fn write(db: Database, mut messages: mpsc::UnboundedReceiver<Message>) {
+async fn write(db: Database, mut messages: mpsc::UnboundedReceiver<Message>, abort: CancellationToken) {
+    let mut store = Store::new(db, abort);
     let mut group = Vec::with_capacity(GROUP_ROWS);
     while messages.recv_many(&mut group, GROUP_ROWS).await > 0 {
         linger(&mut messages, &mut group).await;
@@ -73,11 +78,10 @@ async fn write(db: Database, mut messages: mpsc::UnboundedReceiver<Message>) {
             }
         }
         for (tenant_id, rows) in tenants {
-            commit_rows(&db, tenant_id, rows).await;
+            commit_rows(&mut store, tenant_id, rows).await;
         }
         for (lease, done) in settlements {
-            let mut tries = Tries::of("settling a dispatch");
-            while tries.again(settle(&db, &lease).await).await {}
+            store.settle(&lease).await;
             let _ = done.send(());
         }
     }
@@ -111,95 +115,28 @@ struct Row {
     slot: Slot,
 }
 
-/// The results of one dispatch in one chunk.
-struct ChunkResults {
-    lease: Arc<DispatchLease>,
-    chunk_no: u32,
-    outcomes: Vec<RowOutcome>,
-    attempts: Vec<Attempt>,
-}
-
-async fn commit_rows(db: &Database, tenant_id: TenantId, rows: Vec<Row>) {
-    let mut slots = Vec::with_capacity(rows.len());
-    // In the order in which every writer locks chunks.
-    let mut chunks: BTreeMap<(JobId, u32, DispatchId, i32), ChunkResults> = BTreeMap::new();
-    for Row { lease, chunk_no, result, slot } in rows {
-        slots.push(slot);
-        let key = (lease.job_id, chunk_no, lease.dispatch_id, lease.epoch);
-        let chunk = chunks.entry(key).or_insert_with(|| ChunkResults {
-            lease,
-            chunk_no,
-            outcomes: Vec::new(),
-            attempts: Vec::new(),
-        });
-        match result {
-            RowResult::Outcome(outcome) => chunk.outcomes.push(outcome),
-            RowResult::Attempt(attempt) => chunk.attempts.push(attempt),
+/// Commits one tenant's rows, in groups of bounded size.
+async fn commit_rows(store: &mut Store, tenant_id: TenantId, rows: Vec<Row>) {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut bytes = 0;
+        let mut slots = Vec::new();
+        // In the order in which every writer locks chunks.
+        let mut chunks: BTreeMap<(JobId, u32, DispatchId, i32), ChunkResults> = BTreeMap::new();
+        while bytes < GROUP_BYTES
+            && let Some(Row { lease, chunk_no, result, slot }) = rows.next()
+        {
+            slots.push(slot);
+            let key = (lease.job_id, chunk_no, lease.dispatch_id, lease.epoch);
+            let chunk = chunks.entry(key).or_insert_with(|| ChunkResults::new(lease, chunk_no));
+            match result {
+                RowResult::Outcome(outcome) => {
+                    bytes += outcome.outcome.response.as_ref().map_or(0, String::len);
+                    chunk.outcomes.push(outcome);
+                }
+                RowResult::Attempt(attempt) => chunk.attempts.push(attempt),
+            }
         }
-    }
-    let chunks: Vec<_> = chunks.into_values().collect();
-    let mut tries = Tries::of("committing outcomes");
-    let mut repeated = false;
-    while tries.again(commit(db, tenant_id, &chunks, &mut repeated).await).await {}
-    if tries.failed {
-        // One of them can't be stored at all: the others must not suffer for it.
-        for chunk in chunks.chunks(1) {
-            let mut tries = Tries::of("committing one chunk's outcomes");
-            let mut repeated = repeated;
-            while tries.again(commit(db, tenant_id, chunk, &mut repeated).await).await {}
-        }
-    }
-}
-
-/// One try. Sets `repeated` once it may have been committed, whatever is heard of it.
-async fn commit(db: &Database, tenant_id: TenantId, chunks: &[ChunkResults], repeated: &mut bool) -> db::Result<()> {
-    let mut tx = db.tenant(tenant_id).await?;
-    if chunks.len() > 1 {
-        let dispatches: Vec<_> = chunks.iter().map(|chunk| chunk.lease.dispatch_id).collect();
-        db::dispatches::lock(&mut tx, &dispatches).await?;
-    }
-    for chunk in chunks {
-        let ChunkResults { lease, chunk_no, outcomes, attempts } = chunk;
-        let committed = db::outcomes::commit(&mut tx, lease, *chunk_no, outcomes, attempts, *repeated).await?;
-        if committed.late > 0 || committed.fenced > 0 {
-            let (late, fenced) = (committed.late, committed.fenced);
-            tracing::warn!(job.id = %lease.job_id, dispatch.id = %lease.dispatch_id, late, fenced, "results came too late");
-        }
-    }
-    *repeated = true;
-    tx.commit().await
-}
-
-async fn settle(db: &Database, lease: &DispatchLease) -> db::Result<()> {
-    let mut tx = db.tenant(lease.tenant_id).await?;
-    db::dispatches::settle(&mut tx, lease).await?;
-    tx.commit().await
-}
-
-/// Repeats a transaction for as long as the database is away: what is paid for is not dropped.
-struct Tries {
-    what: &'static str,
-    wait: Duration,
-    /// It ended with an error that no waiting helps.
-    failed: bool,
-}
-
-impl Tries {
-    fn of(what: &'static str) -> Self {
-        Self { what, wait: RETRY.0, failed: false }
-    }
-
-    /// Whether to try again; waits before it says so.
-    async fn again(&mut self, result: db::Result<()>) -> bool {
-        let Err(error) = result else { return false };
-        if !error.is_transient() {
-            tracing::error!(error = &error as &dyn std::error::Error, "{} failed", self.what);
-            self.failed = true;
-            return false;
-        }
-        tracing::warn!(error = &error as &dyn std::error::Error, "{} will be tried again", self.what);
-        tokio::time::sleep(self.wait).await;
-        self.wait = (self.wait * 2).min(RETRY.1);
-        true
+        store.commit(tenant_id, chunks.into_values().collect()).await;
     }
 }

@@ -3,7 +3,7 @@
 //! The limits are this process's own. Sharing them between workers replaces [`Rates`], and nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use db::Database;
@@ -27,7 +27,7 @@ pub(crate) struct Group {
     rates: Rates,
     gate: watch::Sender<Gate>,
     /// How often it was found that no call can work.
-    pauses: AtomicU64,
+    pauses: watch::Sender<u64>,
     /// Rows a second that one dispatch got through lately.
     pace: AtomicU32,
     db: Database,
@@ -93,7 +93,7 @@ impl Group {
             rates: Rates::new(&limits),
             limits,
             gate: watch::Sender::new(gate),
-            pauses: AtomicU64::new(0),
+            pauses: watch::Sender::new(0),
             pace: AtomicU32::new(0),
             db: context.db.clone(),
             probe_interval: context.options.probe,
@@ -109,8 +109,16 @@ impl Group {
     }
 
     /// Grows with every pause. What a dispatch knows of its model from before one may be what somebody has mended since.
-    pub(crate) fn pauses(&self) -> u64 {
-        self.pauses.load(Ordering::Relaxed)
+    pub(crate) fn pauses(&self) -> watch::Receiver<u64> {
+        self.pauses.subscribe()
+    }
+
+    /// Whether no call can work, as far as is known.
+    pub(crate) fn stands_still(&self) -> bool {
+        match *self.gate.borrow() {
+            Gate::Open | Gate::Cooldown { .. } => false,
+            Gate::Paused { .. } | Gate::Probing => true,
+        }
     }
 
     /// Rows that a dispatch of this group should have: some seconds' worth, so that a small job spreads over the workers, a fast
@@ -133,24 +141,28 @@ impl Group {
         // The group never closes its semaphores.
         let permit = self.uncommitted.clone().acquire_owned().await.expect("never closed");
         let call = self.calls.clone().acquire_owned().await.expect("never closed");
+        // The gate first: what the rates gave before a long wait there would be stale after it.
+        let mut probe = self.pass_gate().await;
         self.rates.wait(tokens).await;
-        let probe = self.pass_gate().await.then(|| Probe { group: self.clone(), decided: false });
+        if probe.is_none() && !matches!(*self.gate.borrow(), Gate::Open) {
+            probe = self.pass_gate().await;
+        }
         Permit { call, slot: Slot { permit, calls: self.max_calls() }, probe }
     }
 
-    /// Returns whether the call is a probe.
-    async fn pass_gate(&self) -> bool {
+    /// Waits until calls may be sent, or this one as a probe.
+    async fn pass_gate(self: &Arc<Self>) -> Option<Probe> {
         let mut gate = self.gate.subscribe();
         loop {
             let until = match *gate.borrow_and_update() {
-                Gate::Open => return false,
+                Gate::Open => return None,
                 Gate::Cooldown { until } | Gate::Paused { until } => Some(until),
                 Gate::Probing => None,
             };
             match until {
                 Some(until) if until <= Instant::now() => {
                     if let Some(is_probe) = self.try_pass() {
-                        return is_probe;
+                        return is_probe.then(|| Probe { group: self.clone(), decided: false });
                     }
                 }
                 Some(until) => {
@@ -210,8 +222,8 @@ impl Group {
     /// No call can work until somebody mends something: one tries every `probe_interval`.
     fn pause(&self, pause: Pause) {
         tracing::warn!(limit_group = self.name.0, code = pause.code, detail = pause.detail, "limit group pauses");
-        self.pauses.fetch_add(1, Ordering::Relaxed);
         self.gate.send_replace(Gate::Paused { until: Instant::now() + self.probe_interval });
+        self.pauses.send_modify(|pauses| *pauses += 1);
         self.publish(Some(pause));
     }
 
@@ -244,14 +256,24 @@ impl Permit {
         self.slot
     }
 
+    /// There was no reply, or one that doesn't show whether calls work: a paused group stays so until the next try.
+    pub(crate) fn told_nothing(self) -> Slot {
+        if let Some(mut probe) = self.probe {
+            probe.decided = true;
+            let until = Instant::now() + probe.group.probe_interval;
+            probe.group.gate.send_replace(Gate::Paused { until });
+        }
+        drop(self.call);
+        self.slot
+    }
+
     /// The reply showed that no call can work. The first of the many that find it so stops the group.
     pub(crate) fn stopped(self, group: &Group, code: &str, detail: &str) -> Slot {
         let probing = self.probe.is_some();
         if let Some(mut probe) = self.probe {
             probe.decided = true;
         }
-        let standing = matches!(*group.gate.borrow(), Gate::Paused { .. } | Gate::Probing);
-        if probing || !standing {
+        if probing || !group.stands_still() {
             group.pause(Pause { code: code.to_owned(), detail: detail.to_owned() });
         }
         drop(self.call);

@@ -6,3 +6,4 @@ pub(crate) mod rates;
 pub(crate) mod realtime;
 pub mod registry;
 pub(crate) mod rows;
+pub(crate) mod store;

@@ -1,6 +1,7 @@
 //! Requests and tokens a minute, of this process alone.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use domain::provider::RealtimeLimits;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -15,9 +16,9 @@ pub(crate) struct Rates {
 impl Rates {
     pub(crate) fn new(limits: &RealtimeLimits) -> Self {
         Self {
-            requests: limits.requests_per_minute.map(|limit| RateLimiter::direct(quota(limit, 60).0)),
+            requests: limits.requests_per_minute.map(|limit| RateLimiter::direct(quota(limit).0)),
             input_tokens: limits.input_tokens_per_minute.map(|limit| {
-                let (quota, burst) = quota(limit, 6);
+                let (quota, burst) = quota(limit);
                 (RateLimiter::direct(quota), burst)
             }),
         }
@@ -28,32 +29,38 @@ impl Rates {
         if let Some(requests) = &self.requests {
             requests.until_ready().await;
         }
-        if let (Some((limiter, burst)), Some(tokens)) = (&self.input_tokens, NonZeroU32::new(tokens)) {
-            // A request above the burst takes all of it: it could never pass otherwise.
-            let fits = limiter.until_n_ready(tokens.min(*burst)).await;
-            fits.expect("at most the burst was asked for");
+        if let Some((limiter, burst)) = &self.input_tokens {
+            // A request above the burst is paid in instalments.
+            let mut left = tokens;
+            while let Some(instalment) = NonZeroU32::new(left.min(burst.get())) {
+                limiter.until_n_ready(instalment).await.expect("no instalment is above the burst");
+                left -= instalment.get();
+            }
         }
     }
 }
 
-/// At once `limit / share`, and the rest evenly over the minute.
-fn quota(limit: u32, share: u32) -> (Quota, NonZeroU32) {
+/// Nanoseconds.
+const MINUTE: u64 = 60_000_000_000;
+
+/// At once a second's worth, and the rest evenly over the minute.
+fn quota(limit: u32) -> (Quota, NonZeroU32) {
     let limit = limit.max(1);
-    let burst = NonZeroU32::new(limit / share).unwrap_or(NonZeroU32::MIN);
+    let burst = NonZeroU32::new(limit / 60).unwrap_or(NonZeroU32::MIN);
     let steady = NonZeroU32::new(limit.saturating_sub(burst.get())).unwrap_or(NonZeroU32::MIN);
-    (Quota::per_minute(steady).allow_burst(burst), burst)
+    // Rounded up: nanoseconds cut off would add up to more than the limit.
+    let period = Duration::from_nanos(MINUTE.div_ceil(u64::from(steady.get())));
+    (Quota::with_period(period).expect("a period is never zero").allow_burst(burst), burst)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn a_minute_never_holds_more_than_the_limit() {
-        for (limit, share) in [(1, 60), (59, 60), (60, 60), (600, 60), (10_000, 60), (60_000, 6)] {
-            let (quota, burst) = quota(limit, share);
+        for limit in [1, 59, 60, 600, 10_000, 2_000_000] {
+            let (quota, burst) = quota(limit);
             let steady = Duration::from_mins(1).as_nanos() / quota.replenish_interval().as_nanos();
             assert!(steady + u128::from(burst.get()) <= u128::from(limit) + 1, "{limit} a minute");
         }

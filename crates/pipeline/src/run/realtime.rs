@@ -50,7 +50,7 @@ impl Dispatch<'_> {
     /// Runs until every row has its outcome or nothing more may be sent, and hands all results to the committer.
     pub(crate) async fn run(&self, mut queue: Queue) {
         let prepared = self.model.driver.prepare(&self.job.spec.params);
-        let pauses = self.model.group.pauses();
+        let mut pauses = self.model.group.pauses();
         let mut calls: FuturesUnordered<Call> = FuturesUnordered::new();
         let mut admission: Option<Admission> = None;
         loop {
@@ -68,11 +68,12 @@ impl Dispatch<'_> {
                 biased;
                 () = self.abort.cancelled() => return,
                 () = self.stop.cancelled(), if !stopped => {}
+                // No call can work: the rows go back, to be dispatched again by the records as they are then.
+                _ = pauses.changed(), if !stopped => self.stop.cancel(),
                 Some((row, permit, reply)) = calls.next() => self.finish(&mut queue, row, permit, reply),
                 (row, permit) = maybe(&mut admission) => {
                     admission = None;
-                    // After a pause the rows go back, to be dispatched again by the records as they are then.
-                    if self.held.are_valid() && self.model.group.pauses() == pauses {
+                    if self.held.are_valid() {
                         self.send(&mut calls, &prepared, row, permit);
                     } else {
                         self.stop.cancel();
@@ -175,14 +176,17 @@ impl Dispatch<'_> {
 
     /// What a failure means for the calls of everybody else.
     fn tell_group(&self, failure: &Failure, next: Next, permit: Permit) -> Slot {
-        if failure.class == Class::Wait
-            && let Some(asked) = failure.retry_after
-        {
-            self.model.group.cool_down(asked);
-        }
-        match next {
-            Next::Pause => permit.stopped(&self.model.group, &failure.error.code, &failure.error.message),
-            Next::Again | Next::DeadLetter => permit.worked(),
+        let group = &self.model.group;
+        match (next, failure.class) {
+            (Next::Pause, _) => permit.stopped(group, &failure.error.code, &failure.error.message),
+            (Next::Again | Next::DeadLetter, Class::Transient) => permit.told_nothing(),
+            (Next::Again | Next::DeadLetter, _) => {
+                let slot = permit.worked();
+                if let (Class::Wait, Some(asked)) = (failure.class, failure.retry_after) {
+                    group.cool_down(asked);
+                }
+                slot
+            }
         }
     }
 

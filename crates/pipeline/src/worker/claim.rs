@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use db::dispatches::DispatchLease;
 use db::steps::StepLease;
-use domain::ids::JobId;
 
 use super::{Worker, dispatch, step};
 
 /// Claims until the worker is told to stop.
 pub(super) async fn run(worker: &Arc<Worker>) {
     while !worker.stop.is_cancelled() {
-        let found = match claim(worker).await {
+        // A claim that is cut off here leaves a lease that runs out by itself.
+        let claimed = tokio::select! {
+            claimed = claim(worker) => claimed,
+            () = worker.stop.cancelled() => return,
+        };
+        let found = match claimed {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "no work could be claimed");
@@ -67,7 +71,7 @@ async fn claim_steps(worker: &Worker) -> db::Result<Vec<StepLease>> {
 /// A dispatch whose holder is gone, else a new one.
 async fn claim_dispatch(worker: &Worker) -> db::Result<Option<DispatchLease>> {
     let lease = worker.context.options.lease;
-    let saturated: Vec<JobId> = worker.held.saturated();
+    let saturated = worker.held.saturated(worker.context.options.dispatches);
     let mut tx = worker.context.db.scheduler().await?;
     let mut claimed = db::dispatches::claim(&mut tx, worker.id, lease, 1).await?.pop();
     if claimed.is_none() {

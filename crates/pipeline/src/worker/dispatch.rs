@@ -1,10 +1,12 @@
 //! Runs one leased dispatch, and settles it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use db::dispatches::DispatchLease;
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::held::HeldDispatch;
@@ -19,6 +21,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: DispatchLease) {
     let stop = CancellationToken::new();
     let held = HeldDispatch {
         job_id: lease.job_id,
+        model: lease.model.clone(),
         epoch: lease.epoch,
         stop: stop.clone(),
         unsent: Arc::new(AtomicUsize::new(0)),
@@ -29,17 +32,36 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: DispatchLease) {
     let worker = worker.clone();
     worker.tasks.clone().spawn(async move {
         let lease = Arc::new(lease);
-        if let Err(error) = run(&worker, &lease, &stop, unsent).await {
-            tracing::warn!(dispatch.id = %lease.dispatch_id, error = &error as &dyn std::error::Error, "a dispatch was not loaded");
-            tokio::select! {
-                () = tokio::time::sleep(LOAD_RETRY) => {}
-                () = stop.cancelled() => {}
-            }
+        // A panic is a bug, and no reason to hold the rows for ever.
+        match AssertUnwindSafe(run(&worker, &lease, &stop, unsent)).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => not_loaded(&worker, &lease, &stop, &error).await,
+            Err(_) => tracing::error!(dispatch.id = %lease.dispatch_id, "a dispatch panicked"),
         }
         worker.committer.settle(&lease).await;
         worker.held.drop_dispatch(lease.dispatch_id, lease.epoch);
         worker.wake.notify_one();
     });
+}
+
+/// Nothing was sent. A job whose files are damaged can't go on; all else may work a little later.
+async fn not_loaded(worker: &Worker, lease: &DispatchLease, stop: &CancellationToken, error: &StepError) {
+    tracing::warn!(dispatch.id = %lease.dispatch_id, error = error as &dyn std::error::Error, "a dispatch was not loaded");
+    if let StepError::FailJob { code, detail } = error
+        && let Err(error) = fail(worker, lease, code, detail).await
+    {
+        tracing::warn!(job.id = %lease.job_id, error = &error as &dyn std::error::Error, "the job was not failed");
+    }
+    tokio::select! {
+        () = tokio::time::sleep(LOAD_RETRY) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn fail(worker: &Worker, lease: &DispatchLease, code: &str, detail: &str) -> db::Result<()> {
+    let mut tx = worker.context.db.tenant(lease.tenant_id).await?;
+    db::jobs::fail(&mut tx, lease.job_id, code, detail).await?;
+    tx.commit().await
 }
 
 async fn run(

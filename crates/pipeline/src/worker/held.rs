@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::ids::{DispatchId, JobId, StepId};
+use domain::provider::ModelName;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ pub(crate) struct HeldStep {
 #[derive(Clone)]
 pub(crate) struct HeldDispatch {
     pub job_id: JobId,
+    pub model: ModelName,
     pub epoch: i32,
     /// No new call: the lease is lost, the job stands still, or the process stops.
     pub stop: CancellationToken,
@@ -126,30 +128,29 @@ impl Held {
         jobs
     }
 
-    /// Jobs whose limit group has enough unsent rows here to keep it busy: further dispatches of theirs would only wait.
-    pub(crate) fn saturated(&self) -> Vec<JobId> {
+    /// Models whose limit group has enough to do here: further dispatches of theirs would only wait, in the place of others'.
+    /// `slots` is how many dispatches there may be in all.
+    pub(crate) fn saturated(&self, slots: usize) -> Vec<ModelName> {
         let dispatches = self.dispatches();
-        let mut unsent: HashMap<*const Group, (usize, usize)> = HashMap::new();
+        let mut load: HashMap<*const Group, (usize, usize)> = HashMap::new();
         for held in dispatches.values() {
             if let Some(group) = &held.group {
-                let (rows, count) = unsent.entry(Arc::as_ptr(group)).or_default();
-                *rows += held.unsent.load(Ordering::Relaxed);
+                let (count, unsent) = load.entry(Arc::as_ptr(group)).or_default();
                 *count += 1;
+                *unsent += held.unsent.load(Ordering::Relaxed);
             }
         }
+        let is_saturated = |group: &Arc<Group>| {
+            let (count, unsent) = load.get(&Arc::as_ptr(group)).copied().unwrap_or_default();
+            // One dispatch keeps one processor busy, so there should be two whatever they hold; but no group takes more than
+            // half of the slots, and of one that stands still a single dispatch is enough to try it.
+            group.stands_still() || 2 * count >= slots || (count >= 2 && unsent > 2 * group.max_calls())
+        };
+        // A dispatch whose group is not known yet is being loaded.
         dispatches
             .values()
-            .filter(|held| match &held.group {
-                // One dispatch keeps one processor busy, so there should be more of them whatever they hold.
-                Some(group) => unsent
-                    .get(&Arc::as_ptr(group))
-                    .is_some_and(|(rows, count)| *count >= MIN_DISPATCHES && *rows > 2 * group.max_calls()),
-                None => true,
-            })
-            .map(|held| held.job_id)
+            .filter(|held| held.group.as_ref().is_none_or(is_saturated))
+            .map(|held| held.model.clone())
             .collect()
     }
 }
-
-/// Dispatches of a limit group that a worker takes before it looks at how much they still have to send.
-const MIN_DISPATCHES: usize = 2;

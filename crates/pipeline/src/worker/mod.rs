@@ -44,7 +44,8 @@ pub(crate) struct Worker {
 /// what was not sent is open again.
 pub async fn run(context: Context, stop: CancellationToken) {
     let grace = context.options.grace;
-    let (committer, writer) = Committer::start(context.db.clone());
+    let abort = CancellationToken::new();
+    let (committer, writer) = Committer::start(context.db.clone(), abort.clone());
     let held = Held::new(context.options.lease);
     let worker = Arc::new(Worker {
         context,
@@ -57,7 +58,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
         look: Notify::new(),
         tasks: TaskTracker::new(),
         stop: stop.clone(),
-        abort: CancellationToken::new(),
+        abort,
     });
     tracing::info!(worker.id = %worker.id, "worker started");
     let keepers = TaskTracker::new();

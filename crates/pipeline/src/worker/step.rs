@@ -1,10 +1,12 @@
 //! Runs one claimed step.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use db::steps::StepLease;
 use domain::step::Kind;
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
@@ -21,7 +23,7 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: StepLease) {
     let worker = worker.clone();
     worker.tasks.clone().spawn(async move {
         let result = tokio::select! {
-            result = run(&worker, &lease) => Some(result),
+            result = AssertUnwindSafe(run(&worker, &lease)).catch_unwind() => Some(result.unwrap_or_else(|_| Err(panicked()))),
             () = lost.cancelled() => None,
         };
         if let Err(error) = end(&worker, &lease, result).await {
@@ -30,6 +32,11 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: StepLease) {
         worker.held.drop_step(lease.step_id, lease.epoch);
         worker.wake.notify_one();
     });
+}
+
+/// A panic is a bug; the step is tried again, after a wait.
+fn panicked() -> StepError {
+    StepError::Retry { what: "the step panicked".to_owned(), source: None }
 }
 
 async fn run(worker: &Worker, lease: &StepLease) -> Result<(), StepError> {

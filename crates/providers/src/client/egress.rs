@@ -26,6 +26,17 @@ impl Resolve for PublicOnly {
     }
 }
 
+/// The host that was refused, if that is why a connection failed.
+pub(super) fn blocked_host(error: &reqwest::Error) -> Option<String> {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).find_map(|cause| {
+        match cause.get_ref()?.downcast_ref()? {
+            HttpError::Blocked { host } => Some(host.clone()),
+            _ => None,
+        }
+    })
+}
+
 /// A host that is an address is never resolved, so it is vetted here.
 pub(super) fn vet_literal(url: &Url) -> Result<(), HttpError> {
     let address = match url.host() {

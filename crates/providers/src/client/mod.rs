@@ -93,7 +93,13 @@ impl HttpClient {
     async fn send(&self, url: &Url, headers: HeaderMap, body: Vec<u8>) -> Result<HttpReply, HttpError> {
         let sent = self.client.post(url.clone()).headers(headers).body(body).send().await;
         let mut response = sent.map_err(|error| {
-            if error.is_connect() { HttpError::Connect(chain(&error)) } else { HttpError::Lost(chain(&error)) }
+            if let Some(host) = egress::blocked_host(&error) {
+                HttpError::Blocked { host }
+            } else if error.is_connect() {
+                HttpError::Connect(chain(&error))
+            } else {
+                HttpError::Lost(chain(&error))
+            }
         })?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());

@@ -55,6 +55,7 @@ pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> 
         }
         Fault::LoneSurrogate => answer(Content::LoneSurrogate(text)),
         Fault::Nul => with_text(completion, &format!("{text}\0")),
+        Fault::NulFinishReason => Reply::answer(&Completion { finish_reason: "stop\0", ..completion }),
         Fault::Unicode => with_text(completion, &format!("{text}{UNICODE}")),
     }
 }

@@ -101,6 +101,8 @@ pub enum Fault {
     LoneSurrogate,
     /// U+0000 stands in the content.
     Nul,
+    /// U+0000 stands in `finish_reason`.
+    NulFinishReason,
     /// The answer is followed by text that naive code breaks.
     Unicode,
 }
@@ -157,6 +159,7 @@ impl Fault {
             Self::ToolCall => "tool_call",
             Self::LoneSurrogate => "lone_surrogate",
             Self::Nul => "nul",
+            Self::NulFinishReason => "nul_finish_reason",
             Self::Unicode => "unicode",
         }
     }

@@ -9,7 +9,7 @@ use super::{Fault, Retry};
 pub(super) const LONGEST: Duration = Duration::from_mins(10);
 
 /// The faults without parameters.
-const PLAIN: [Fault; 24] = [
+const PLAIN: [Fault; 25] = [
     Fault::InsufficientQuota,
     Fault::ContextLength,
     Fault::Timeout,
@@ -33,6 +33,7 @@ const PLAIN: [Fault; 24] = [
     Fault::ToolCall,
     Fault::LoneSurrogate,
     Fault::Nul,
+    Fault::NulFinishReason,
     Fault::Unicode,
 ];
 

@@ -141,8 +141,9 @@ impl Completion<'_> {
     }
 
     fn end_choice(&self, out: &mut Vec<u8>) {
-        let finish_reason = self.finish_reason;
-        put(out, format_args!(r#"}},"logprobs":null,"finish_reason":"{finish_reason}"}}"#));
+        out.extend(br#"},"logprobs":null,"finish_reason":"#);
+        put_string(out, self.finish_reason);
+        out.push(b'}');
     }
 
     fn end(&self, out: &mut Vec<u8>) {

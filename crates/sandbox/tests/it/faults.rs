@@ -131,6 +131,9 @@ async fn answers_of_an_odd_shape() {
     assert_eq!(tool["choices"][0]["finish_reason"], "tool_calls");
     assert_eq!(tool["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "lookup");
     assert_eq!(content(&answer(&sandbox, "[[sandbox:nul]]").await), "[[sandbox:nul]]\0");
+    let nul = answer(&sandbox, "[[sandbox:nul_finish_reason]]").await;
+    assert_eq!(content(&nul), "[[sandbox:nul_finish_reason]]");
+    assert_eq!(nul["choices"][0]["finish_reason"], "stop\0");
     let unicode = content(&answer(&sandbox, "[[sandbox:unicode]]").await);
     assert!(unicode.as_str().expect("text").contains("\u{202e}"));
     assert_eq!(answer(&sandbox, "[[sandbox:wrong_type]]").await["choices"]["message"], "none");

@@ -34,7 +34,7 @@ pub struct Update {
     pub tenant: String,
     #[arg(long)]
     pub name: Option<String>,
-    /// A suspended tenant's keys are refused and its jobs stand still
+    /// A suspended tenant can read but change nothing, and its jobs stand still
     #[arg(long, value_enum)]
     pub status: Option<Status>,
     #[command(flatten)]

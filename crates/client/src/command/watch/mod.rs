@@ -34,6 +34,9 @@ pub async fn run(arguments: Arguments, session: &mut Session) -> Result<Outcome>
     match follow(session, job, arguments.timeout).await? {
         Ending::Left(outcome) => Ok(outcome),
         Ending::Final(job) => {
+            if let Some(line) = summary::how_to_fetch(&job) {
+                session.terminal.note(&line)?;
+            }
             if session.json {
                 session.terminal.json(&job.json)?;
             }

@@ -4,7 +4,7 @@ use crate::api::{Job, JobStatus};
 use crate::command::text;
 use crate::terminal::printable;
 
-/// A few lines: how it ended, rows, tokens and cost, where the output is, what to do about failures.
+/// A few lines: how it ended, rows, tokens and cost, the output's URI, what to do about failures.
 pub fn lines(job: &Job) -> Vec<String> {
     let mut lines = vec![ending(job)];
     if let Some(error) = &job.error {
@@ -22,13 +22,17 @@ pub fn lines(job: &Job) -> Vec<String> {
     ));
     if let Some(uri) = &job.output.uri {
         lines.push(format!("  output: {}", printable(uri)));
-    } else if job.status == JobStatus::Completed || job.output.bytes.is_some() {
-        lines.push(format!("  output: gristmill output {} --output FILE", job.id));
     }
     if job.counts.failed > 0 {
         lines.push(format!("  failures: gristmill items {} --status failed", job.id));
     }
     lines
+}
+
+/// How to get an output that the service keeps.
+pub fn how_to_fetch(job: &Job) -> Option<String> {
+    let is_kept = job.output.uri.is_none() && (job.status == JobStatus::Completed || job.output.bytes.is_some());
+    is_kept.then(|| format!("  output: gristmill output {} --output FILE", job.id))
 }
 
 fn ending(job: &Job) -> String {
