@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use domain::provider::RealtimeLimits;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::Mutex;
 
 /// Each bucket gives a little less than the limit a minute, so that with what it may give at once the limit holds in any minute,
 /// not only on average.
 pub(crate) struct Rates {
     requests: Option<DefaultDirectRateLimiter>,
     input_tokens: Option<(DefaultDirectRateLimiter, NonZeroU32)>,
+    /// Whose request's tokens are being waited for.
+    turn: Mutex<()>,
 }
 
 impl Rates {
@@ -21,6 +24,7 @@ impl Rates {
                 let (quota, burst) = quota(limit);
                 (RateLimiter::direct(quota), burst)
             }),
+            turn: Mutex::default(),
         }
     }
 
@@ -30,7 +34,8 @@ impl Rates {
             requests.until_ready().await;
         }
         if let Some((limiter, burst)) = &self.input_tokens {
-            // A request above the burst is paid in instalments.
+            // A request above the burst is paid in instalments; nobody gets in between.
+            let _turn = self.turn.lock().await;
             let mut left = tokens;
             while let Some(instalment) = NonZeroU32::new(left.min(burst.get())) {
                 limiter.until_n_ready(instalment).await.expect("no instalment is above the burst");

@@ -72,8 +72,14 @@ impl Store {
 
     pub(crate) async fn commit(&mut self, tenant_id: TenantId, chunks: Vec<ChunkResults>) {
         let mut repeated = false;
-        if self.try_commit(tenant_id, &chunks, &mut repeated).await != End::Refused {
-            return;
+        match self.try_commit(tenant_id, &chunks, &mut repeated).await {
+            End::Done => return,
+            End::GivenUp => {
+                let results: usize = chunks.iter().map(|chunk| chunk.outcomes.len() + chunk.attempts.len()).sum();
+                tracing::error!(results, "results are lost with this process: their rows will be sent again");
+                return;
+            }
+            End::Refused => {}
         }
         // One of them can't be stored: the others must not suffer for it.
         for result in chunks.into_iter().flat_map(ChunkResults::split) {
