@@ -64,8 +64,8 @@ impl From<Capability> for Model {
             tasks: model.tasks.iter().map(|task| task_name(*task)).collect(),
             context_tokens: model.context_tokens,
             max_output_tokens: model.max_output_tokens,
-            prices: model.prices.map(PricesView::from),
-            realtime: provider.realtime.overridden_by(&model.realtime).into(),
+            prices: model.prices.clone().and_then(PricesView::new),
+            realtime: domain::provider::realtime_of(&provider, &model).unwrap_or_default().into(),
         }
     }
 }

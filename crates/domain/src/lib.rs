@@ -11,6 +11,8 @@ pub mod money;
 pub mod outcome;
 pub mod prompt;
 pub mod provider;
+pub mod provider_batch;
+pub mod route;
 pub mod row;
 pub mod row_set;
 pub mod step;

@@ -1,7 +1,6 @@
-//! What every provider family can do.
+//! What every provider family can do in real time.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,10 @@ use domain::job::spec::Params;
 use domain::outcome::Usage;
 use domain::prompt::Message;
 use domain::provider;
+use futures::future::BoxFuture;
 use secrecy::SecretString;
 
+use crate::BatchDriver;
 use crate::client::HttpClient;
 
 /// A model's answer.
@@ -37,6 +38,12 @@ pub struct Reply {
     pub request_id: Option<String>,
 }
 
+impl Reply {
+    pub(crate) fn without_answer(failure: Failure) -> Self {
+        Self { result: Err(failure), refusal: None, usage: None, http_status: None, request_id: None }
+    }
+}
+
 /// A provider family's wire format.
 ///
 /// A driver sends each call once: it never retries, waits or follows a redirect. It reads no more than a bounded reply, and
@@ -46,11 +53,7 @@ pub trait Driver: Send + Sync {
     fn prepare(&self, params: &Params) -> Bytes;
 
     /// One call, for one item.
-    fn chat<'a>(
-        &'a self,
-        prepared: &'a Bytes,
-        messages: &'a [Message],
-    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+    fn chat<'a>(&'a self, prepared: &'a Bytes, messages: &'a [Message]) -> BoxFuture<'a, Reply>;
 }
 
 /// Where a model is called.
@@ -60,21 +63,31 @@ pub struct Endpoint {
     pub secret: Option<SecretString>,
     /// The provider's own name of the model.
     pub upstream_model: String,
+    /// Bound on an answer where the job names none and the provider needs one.
+    pub max_output_tokens: Option<u32>,
     pub timeout: Duration,
+    /// Settings of the driver, as the provider record has them.
+    pub options: BTreeMap<String, String>,
 }
 
-/// The driver of a model.
-pub fn connect(kind: provider::Driver, http: HttpClient, endpoint: Endpoint) -> Arc<dyn Driver> {
+/// A model's drivers.
+#[derive(Clone)]
+pub struct Connection {
+    pub realtime: Arc<dyn Driver>,
+    /// `None`: this family has no batch API.
+    pub batch: Option<Arc<dyn BatchDriver>>,
+}
+
+/// The drivers of a model.
+pub fn connect(kind: provider::Driver, http: HttpClient, endpoint: Endpoint) -> Connection {
     match kind {
-        provider::Driver::Openai => {
-            Arc::new(openai_driver(http, endpoint, crate::openai::MaxTokens::MaxCompletionTokens))
-        }
-        provider::Driver::OpenaiCompatible => {
-            Arc::new(openai_driver(http, endpoint, crate::openai::MaxTokens::MaxTokens))
-        }
+        provider::Driver::OpenaiCompatible => crate::openai::compatible(http, endpoint),
+        provider::Driver::Openai
+        | provider::Driver::AzureOpenai
+        | provider::Driver::Anthropic
+        | provider::Driver::Gemini
+        | provider::Driver::Mistral
+        | provider::Driver::Groq
+        | provider::Driver::Together => crate::openai::connect(http, endpoint),
     }
-}
-
-fn openai_driver(http: HttpClient, endpoint: Endpoint, max_tokens: crate::openai::MaxTokens) -> crate::openai::OpenAi {
-    crate::openai::OpenAi::new(http, endpoint, max_tokens)
 }

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod batch;
 pub mod client;
 mod driver;
 mod openai;
 
-pub use driver::{Answer, Driver, Endpoint, Reply, connect};
+pub use batch::{BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Transport, Wanted};
+pub use driver::{Answer, Connection, Driver, Endpoint, Reply, connect};

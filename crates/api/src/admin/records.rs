@@ -1,7 +1,7 @@
 //! The parts that provider and model records share, as bodies and as answers.
 
 use domain::money::Money;
-use domain::provider::{Prices, RealtimeLimits};
+use domain::provider::{Prices, RealtimeLimits, ShortPrices};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -49,13 +49,15 @@ impl From<RealtimeLimits> for RealtimeView {
     }
 }
 
-impl From<Prices> for PricesView {
-    fn from(prices: Prices) -> Self {
-        Self {
+impl PricesView {
+    /// `None`: the record has a list, which this view can't hold.
+    pub fn new(prices: Prices) -> Option<Self> {
+        let Prices::Short(prices) = prices else { return None };
+        Some(Self {
             input_per_mtok_usd: prices.input_per_mtok_usd.to_string(),
             cached_input_per_mtok_usd: prices.cached_input_per_mtok_usd.map(|price| price.to_string()),
             output_per_mtok_usd: prices.output_per_mtok_usd.to_string(),
-        }
+        })
     }
 }
 
@@ -89,7 +91,11 @@ pub(super) fn prices(body: &mut Fields<'_>) -> Option<Prices> {
     let cached = price(&mut fields, "cached_input_per_mtok_usd");
     let output = price(&mut fields, "output_per_mtok_usd");
     fields.finish();
-    Some(Prices { input_per_mtok_usd: input?, cached_input_per_mtok_usd: cached, output_per_mtok_usd: output? })
+    Some(Prices::Short(ShortPrices {
+        input_per_mtok_usd: input?,
+        cached_input_per_mtok_usd: cached,
+        output_per_mtok_usd: output?,
+    }))
 }
 
 fn price(fields: &mut Fields<'_>, name: &str) -> Option<Money> {

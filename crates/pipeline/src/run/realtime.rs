@@ -216,8 +216,8 @@ impl Dispatch<'_> {
             // A filter in front of the model refuses with an error status, and nothing was worked out.
             Err(failure) => failure.class == Class::Refusal && reply.http_status == Some(200),
         };
-        let cost = match (&reply.usage, self.model.prices) {
-            (Some(usage), Some(prices)) => Some(prices.cost(usage)),
+        let cost = match (&reply.usage, &self.model.tariff) {
+            (Some(usage), Some(tariff)) => Some(tariff.cost(usage)),
             (None, Some(_)) if !billed => Some(Money::ZERO),
             (None, Some(_)) | (_, None) => None,
         };

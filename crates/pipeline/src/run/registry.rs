@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use db::providers::Capability;
-use domain::provider::{LimitGroup, ModelName, Prices, RealtimeLimits};
-use providers::{Driver, Endpoint};
+use domain::provider::{self, BatchLimits, LimitGroup, ModelName, RealtimeLimits, Tariff};
+use domain::route::Route;
+use providers::{BatchDriver, Driver, Endpoint};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::run::limits::Group;
@@ -17,8 +18,18 @@ pub(crate) struct Model {
     pub name: ModelName,
     pub driver: Arc<dyn Driver>,
     pub group: Arc<Group>,
-    pub prices: Option<Prices>,
+    /// `None`: prices are not known.
+    pub tariff: Option<Tariff>,
+    /// `None`: there is no batch API.
+    pub batch: Option<BatchModel>,
     version: Version,
+}
+
+/// What the batch route needs of a model.
+pub(crate) struct BatchModel {
+    pub driver: Arc<dyn BatchDriver>,
+    pub limits: BatchLimits,
+    pub tariff: Option<Tariff>,
 }
 
 /// Changes whenever the driver has to be made anew.
@@ -74,20 +85,28 @@ impl Registry {
         secret: Option<SecretString>,
         version: Version,
     ) -> Result<Model, StepError> {
-        let limits = capability.provider.realtime.overridden_by(&capability.model.realtime);
+        let limits = provider::realtime_of(&capability.provider, &capability.model).unwrap_or_default();
         let timeout = limits.timeout_s.unwrap_or(RealtimeLimits::DEFAULT_TIMEOUT_S);
         let group = LimitGroup::of(&capability.name.provider, &capability.provider, &capability.model);
+        let batch_limits = provider::batch_of(&capability.provider, &capability.model);
         let endpoint = Endpoint {
             base_url: capability.provider.base_url,
             secret,
             upstream_model: capability.model.upstream_model,
+            max_output_tokens: capability.model.max_output_tokens,
             timeout: Duration::from_secs(timeout.into()),
+            options: capability.provider.options,
         };
+        let discount = batch_limits.as_ref().map(BatchLimits::discount).unwrap_or_default();
+        let tariff = |route: Route| capability.model.prices.as_ref().and_then(|prices| prices.on(route, discount));
+        let connection = providers::connect(capability.provider.driver, context.http.clone(), endpoint);
+        let batch = connection.batch.zip(batch_limits);
         Ok(Model {
             name: capability.name,
-            driver: providers::connect(capability.provider.driver, context.http.clone(), endpoint),
+            driver: connection.realtime,
             group: self.group(context, group, limits).await?,
-            prices: capability.model.prices,
+            tariff: tariff(Route::Realtime),
+            batch: batch.map(|(driver, limits)| BatchModel { driver, limits, tariff: tariff(Route::Batch) }),
             version,
         })
     }

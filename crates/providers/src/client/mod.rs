@@ -1,5 +1,6 @@
 //! One HTTP client for all providers: bounded replies, no redirects, no proxy, vetted addresses.
 
+mod download;
 mod egress;
 mod retry_after;
 
@@ -9,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
+pub use download::Download;
 pub use egress::is_public;
 pub(crate) use retry_after::retry_after;
 

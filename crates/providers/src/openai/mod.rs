@@ -6,12 +6,24 @@ mod encode;
 mod error;
 mod realtime;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 use crate::client::HttpClient;
+use crate::driver::{Connection, Endpoint};
+
+/// OpenAI itself.
+pub(crate) fn connect(http: HttpClient, endpoint: Endpoint) -> Connection {
+    Connection { realtime: Arc::new(OpenAi::new(http, endpoint, MaxTokens::MaxCompletionTokens)), batch: None }
+}
+
+/// Any server with `/chat/completions`.
+pub(crate) fn compatible(http: HttpClient, endpoint: Endpoint) -> Connection {
+    Connection { realtime: Arc::new(OpenAi::new(http, endpoint, MaxTokens::MaxTokens)), batch: None }
+}
 
 /// The driver.
 pub(crate) struct OpenAi {

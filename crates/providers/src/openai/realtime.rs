@@ -1,7 +1,5 @@
 //! `POST /chat/completions`.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -9,6 +7,7 @@ use domain::failure::{Class, Failure};
 use domain::job::spec::Params;
 use domain::outcome::Usage;
 use domain::prompt::Message;
+use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -47,18 +46,8 @@ impl Driver for OpenAi {
         encode::prepare(&self.upstream_model, params, self.max_tokens)
     }
 
-    fn chat<'a>(
-        &'a self,
-        prepared: &'a Bytes,
-        messages: &'a [Message],
-    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+    fn chat<'a>(&'a self, prepared: &'a Bytes, messages: &'a [Message]) -> BoxFuture<'a, Reply> {
         Box::pin(self.send(prepared, messages))
-    }
-}
-
-impl Reply {
-    fn without_answer(failure: Failure) -> Self {
-        Self { result: Err(failure), refusal: None, usage: None, http_status: None, request_id: None }
     }
 }
 
