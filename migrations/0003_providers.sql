@@ -30,6 +30,10 @@ CREATE TABLE limit_groups (
     paused_code text,
     paused_detail text,
     paused_at timestamptz,
+    batch_latency_s integer[] NOT NULL DEFAULT '{}',
+    enqueued_tokens_cap bigint,
+    batch_refusals integer NOT NULL DEFAULT 0,
+    next_create_at timestamptz,
     CHECK ((paused_code IS NULL) = (paused_at IS NULL))
 );
 COMMENT ON TABLE limit_groups IS 'What a provider counts together (credential and model), and why it stands still.';
@@ -37,3 +41,7 @@ COMMENT ON COLUMN limit_groups.limit_group IS '{credential}/{upstream model}.';
 COMMENT ON COLUMN limit_groups.paused_code IS 'A key-level failure, such as provider_auth_failed; null while calls flow.';
 COMMENT ON COLUMN limit_groups.paused_detail IS 'The same for people.';
 COMMENT ON COLUMN limit_groups.paused_at IS 'Database time of the last such failure.';
+COMMENT ON COLUMN limit_groups.batch_latency_s IS 'Seconds from create to end of the last provider batches that were done, oldest first.';
+COMMENT ON COLUMN limit_groups.enqueued_tokens_cap IS 'Learned from refusals: fewer tokens than the record allows. Null: the record''s hold.';
+COMMENT ON COLUMN limit_groups.batch_refusals IS 'Refusals for want of queue since the last provider batch that was done; sets the rest.';
+COMMENT ON COLUMN limit_groups.next_create_at IS 'No provider batch is created before then: creates are spaced, and rest after a refusal.';

@@ -20,6 +20,9 @@ CREATE TABLE jobs (
     failure_detail text,
     version bigint NOT NULL DEFAULT 1,
     last_dispatched_at timestamptz,
+    not_before timestamptz,
+    open_since timestamptz,
+    probes integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now(),
     started_at timestamptz,
     finished_at timestamptz,
@@ -53,6 +56,9 @@ COMMENT ON COLUMN jobs.failure_code IS 'Why the job itself could not go on.';
 COMMENT ON COLUMN jobs.failure_detail IS 'The same for people.';
 COMMENT ON COLUMN jobs.version IS 'One more with each change of this row; part of the ETag.';
 COMMENT ON COLUMN jobs.last_dispatched_at IS 'When rows of it last went into a dispatch; jobs take turns by it.';
+COMMENT ON COLUMN jobs.not_before IS 'Its open rows wait for company until then, or for a sign; null: they need not.';
+COMMENT ON COLUMN jobs.open_since IS 'Since when rows of it have been open without a break.';
+COMMENT ON COLUMN jobs.probes IS 'Rows that were tried in real time before its first provider batch.';
 COMMENT ON COLUMN jobs.created_at IS 'Database time of submit.';
 COMMENT ON COLUMN jobs.started_at IS 'Database time at which plan began.';
 COMMENT ON COLUMN jobs.finished_at IS 'Database time of the terminal state.';

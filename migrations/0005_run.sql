@@ -10,6 +10,7 @@ CREATE TABLE chunks (
     closed bit varying NOT NULL,
     in_flight bit varying NOT NULL,
     has_open boolean NOT NULL,
+    realtime_only bit varying,
     succeeded integer NOT NULL DEFAULT 0,
     failed integer NOT NULL DEFAULT 0,
     cancelled integer NOT NULL DEFAULT 0,
@@ -36,6 +37,7 @@ COMMENT ON COLUMN chunks.input_path IS 'Its rows as Parquet, below the work pref
 COMMENT ON COLUMN chunks.closed IS 'A bit per row: it has its outcome in this generation.';
 COMMENT ON COLUMN chunks.in_flight IS 'A bit per row: it is in an unsettled dispatch.';
 COMMENT ON COLUMN chunks.has_open IS 'Some row is neither closed nor in flight. Kept apart from the bitmaps because it is indexed and they change all the time.';
+COMMENT ON COLUMN chunks.realtime_only IS 'A bit per row: it expired in provider batches often enough. Null: no row did.';
 COMMENT ON COLUMN chunks.succeeded IS 'Closed rows that succeeded.';
 COMMENT ON COLUMN chunks.failed IS 'Closed rows that failed.';
 COMMENT ON COLUMN chunks.cancelled IS 'Closed rows that were cancelled.';
@@ -57,11 +59,33 @@ CREATE TABLE dispatches (
     run_at timestamptz NOT NULL,
     lease_owner uuid,
     lease_epoch integer NOT NULL DEFAULT 1,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    stage jsonb,
+    stage_name text GENERATED ALWAYS AS (stage ->> 'stage') STORED,
+    remote_id text GENERATED ALWAYS AS (coalesce(stage ->> 'id', stage -> 'remote' ->> 'id')) STORED,
+    stage_since timestamptz NOT NULL DEFAULT now(),
+    place jsonb,
+    limit_group text,
+    credential text,
+    credential_version bigint,
+    origin uuid,
+    owns_rows boolean NOT NULL DEFAULT true,
+    requests bigint NOT NULL DEFAULT 0,
+    tokens bigint NOT NULL DEFAULT 0,
+    reserved_tokens bigint,
+    remote_status text,
+    remote_done bigint,
+    progress_at timestamptz,
+    next_chunk integer NOT NULL DEFAULT 0,
+    failures integer NOT NULL DEFAULT 0,
+    last_error text,
+    CHECK ((route = 'batch') = (stage IS NOT NULL)),
+    CHECK ((route = 'batch') = (place IS NOT NULL AND limit_group IS NOT NULL AND origin IS NOT NULL))
 ) WITH (fillfactor = 70);
 CREATE INDEX dispatches_by_run_at ON dispatches (run_at);
 CREATE INDEX dispatches_by_job ON dispatches (job_id);
 CREATE INDEX dispatches_by_owner ON dispatches (lease_owner);
+CREATE INDEX dispatches_by_remote_id ON dispatches (remote_id);
 COMMENT ON TABLE dispatches IS 'Open rows on their way to a provider. A settled dispatch''s row is gone.';
 COMMENT ON COLUMN dispatches.dispatch_id IS 'dis_…';
 COMMENT ON COLUMN dispatches.tenant_id IS 'Whose rows.';
@@ -70,10 +94,29 @@ COMMENT ON COLUMN dispatches.generation IS 'The job''s generation when it was fo
 COMMENT ON COLUMN dispatches.route IS 'batch or realtime, chosen when it was formed.';
 COMMENT ON COLUMN dispatches.provider_id IS 'Where to.';
 COMMENT ON COLUMN dispatches.model IS 'For which model.';
-COMMENT ON COLUMN dispatches.run_at IS 'When it may be claimed: the lease''s end while somebody holds it.';
-COMMENT ON COLUMN dispatches.lease_owner IS 'The worker that holds or last held it.';
+COMMENT ON COLUMN dispatches.run_at IS 'When it may be claimed: the lease''s end while somebody holds it, else the time of the next step.';
+COMMENT ON COLUMN dispatches.lease_owner IS 'The worker that holds it; on the real-time route also the one that last held it.';
 COMMENT ON COLUMN dispatches.lease_epoch IS 'One more with each claim; every write for the dispatch names it.';
 COMMENT ON COLUMN dispatches.created_at IS 'Database time.';
+COMMENT ON COLUMN dispatches.stage IS 'domain::provider_batch::Stage; null on the real-time route.';
+COMMENT ON COLUMN dispatches.stage_name IS 'Its name.';
+COMMENT ON COLUMN dispatches.remote_id IS 'The provider''s id of the provider batch.';
+COMMENT ON COLUMN dispatches.stage_since IS 'Database time at which it entered the stage.';
+COMMENT ON COLUMN dispatches.place IS 'Provider and model record as they were when it was formed: it finishes where it began.';
+COMMENT ON COLUMN dispatches.limit_group IS 'What it counts against.';
+COMMENT ON COLUMN dispatches.credential IS 'The credential that it is created and polled with; null: none.';
+COMMENT ON COLUMN dispatches.credential_version IS 'Its version when the dispatch was formed.';
+COMMENT ON COLUMN dispatches.origin IS 'The dispatch whose id its requests'' ids begin with: its own, or the one that it is a duplicate of.';
+COMMENT ON COLUMN dispatches.owns_rows IS 'Its rows are in flight because of it. False: they were settled before; what it still brings comes late.';
+COMMENT ON COLUMN dispatches.requests IS 'Rows in it.';
+COMMENT ON COLUMN dispatches.tokens IS 'Estimated input tokens of its rows.';
+COMMENT ON COLUMN dispatches.reserved_tokens IS 'What it holds of the group''s allowance of enqueued tokens; null before its create and after its end.';
+COMMENT ON COLUMN dispatches.remote_status IS 'What the provider said last.';
+COMMENT ON COLUMN dispatches.remote_done IS 'Requests done by then, where the provider tells.';
+COMMENT ON COLUMN dispatches.progress_at IS 'Database time of the last change of the two.';
+COMMENT ON COLUMN dispatches.next_chunk IS 'Chunks before it are collected.';
+COMMENT ON COLUMN dispatches.failures IS 'Steps in a row that ended in an error; sets the backoff.';
+COMMENT ON COLUMN dispatches.last_error IS 'Of the last of them.';
 
 CREATE TABLE dispatch_rows (
     dispatch_id uuid NOT NULL REFERENCES dispatches ON DELETE CASCADE,
@@ -89,6 +132,57 @@ COMMENT ON COLUMN dispatch_rows.tenant_id IS 'Whose rows.';
 COMMENT ON COLUMN dispatch_rows.job_id IS 'Which job.';
 COMMENT ON COLUMN dispatch_rows.chunk_no IS 'Which chunk.';
 COMMENT ON COLUMN dispatch_rows.rows IS 'A bit per row of the chunk.';
+
+CREATE TABLE batch_results (
+    job_id uuid NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    chunk_no integer NOT NULL,
+    generation integer NOT NULL,
+    dispatch_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    rows bit varying NOT NULL,
+    path text NOT NULL,
+    PRIMARY KEY (job_id, chunk_no, generation, dispatch_id)
+);
+COMMENT ON TABLE batch_results IS 'Outcomes that a provider batch brought for a chunk that is not sealed yet, in object storage instead of in outcomes.';
+COMMENT ON COLUMN batch_results.job_id IS 'Which job.';
+COMMENT ON COLUMN batch_results.chunk_no IS 'Which chunk.';
+COMMENT ON COLUMN batch_results.generation IS 'In which generation.';
+COMMENT ON COLUMN batch_results.dispatch_id IS 'Which dispatch brought them.';
+COMMENT ON COLUMN batch_results.tenant_id IS 'Whose job.';
+COMMENT ON COLUMN batch_results.rows IS 'A bit per row of the chunk: its outcome is in the file.';
+COMMENT ON COLUMN batch_results.path IS 'The outcomes as Parquet, below the work prefix: one per row of the set, in order.';
+
+CREATE TABLE remote_objects (
+    object_id uuid PRIMARY KEY,
+    tenant_id uuid NOT NULL,
+    job_id uuid NOT NULL,
+    dispatch_id uuid NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('upload', 'results', 'provider_batch')),
+    name text NOT NULL,
+    remote_id text,
+    place jsonb NOT NULL,
+    credential text,
+    credential_version bigint,
+    run_at timestamptz NOT NULL,
+    failures integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX remote_objects_by_run_at ON remote_objects (run_at);
+CREATE INDEX remote_objects_by_dispatch ON remote_objects (dispatch_id);
+COMMENT ON TABLE remote_objects IS 'What we keep at providers, written down before it is made, until it is removed there.';
+COMMENT ON COLUMN remote_objects.object_id IS 'Ours.';
+COMMENT ON COLUMN remote_objects.tenant_id IS 'For whose job.';
+COMMENT ON COLUMN remote_objects.job_id IS 'For which job, which may be gone.';
+COMMENT ON COLUMN remote_objects.dispatch_id IS 'For which dispatch, which may be gone.';
+COMMENT ON COLUMN remote_objects.kind IS 'upload: a file of requests; results: a file of results; provider_batch: the object itself.';
+COMMENT ON COLUMN remote_objects.name IS 'An upload''s unique name, which it is found by if the reply was lost.';
+COMMENT ON COLUMN remote_objects.remote_id IS 'The provider''s id; null while it is not known.';
+COMMENT ON COLUMN remote_objects.place IS 'Where it is, as in dispatches.';
+COMMENT ON COLUMN remote_objects.credential IS 'As in dispatches.';
+COMMENT ON COLUMN remote_objects.credential_version IS 'As in dispatches.';
+COMMENT ON COLUMN remote_objects.run_at IS 'To be removed from then on.';
+COMMENT ON COLUMN remote_objects.failures IS 'Tries to remove it that failed.';
+COMMENT ON COLUMN remote_objects.created_at IS 'Database time.';
 
 CREATE TABLE outcomes (
     job_id uuid NOT NULL,

@@ -28,16 +28,19 @@ CREATE POLICY of_scheduler ON chunks TO gristmill_scheduler USING (true);
 CREATE POLICY of_scheduler ON dispatches TO gristmill_scheduler USING (true);
 CREATE POLICY of_scheduler ON dispatch_rows TO gristmill_scheduler USING (true);
 CREATE POLICY of_scheduler ON events TO gristmill_scheduler USING (true);
+CREATE POLICY of_scheduler ON remote_objects TO gristmill_scheduler USING (true);
 
 GRANT SELECT (tenant_id, name, status, weight, quotas, created_at) ON tenants TO gristmill_scheduler;
 GRANT SELECT, INSERT, UPDATE ON api_keys TO gristmill_scheduler;
-GRANT SELECT (job_id, tenant_id, state, paused_from, generation, provider_id, model, deadline, version, last_dispatched_at, created_at),
-    UPDATE (state, paused_from, version, last_dispatched_at, finished_at) ON jobs TO gristmill_scheduler;
+GRANT SELECT (job_id, tenant_id, state, paused_from, generation, provider_id, model, deadline, version, last_dispatched_at,
+        not_before, open_since, probes, created_at),
+    UPDATE (state, paused_from, version, last_dispatched_at, not_before, open_since, probes, finished_at) ON jobs TO gristmill_scheduler;
 GRANT SELECT (step_id, tenant_id, job_id, kind, chunk_no, run_at, lease_owner, lease_epoch, failures),
     UPDATE (run_at, lease_owner, lease_epoch), INSERT, DELETE ON job_steps TO gristmill_scheduler;
-GRANT SELECT (job_id, chunk_no, tenant_id, first_row, row_count, tokens, closed, in_flight, has_open, sealed_at),
+GRANT SELECT (job_id, chunk_no, tenant_id, first_row, row_count, bytes, tokens, closed, in_flight, has_open, realtime_only, succeeded,
+        sealed_at),
     UPDATE (in_flight, has_open) ON chunks TO gristmill_scheduler;
-GRANT SELECT, INSERT, UPDATE, DELETE ON dispatches, dispatch_rows TO gristmill_scheduler;
+GRANT SELECT, INSERT, UPDATE, DELETE ON dispatches, dispatch_rows, remote_objects TO gristmill_scheduler;
 GRANT INSERT ON events TO gristmill_scheduler;
 
 -- Configuration is no tenant's.

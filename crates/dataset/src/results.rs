@@ -14,9 +14,9 @@ use domain::outcome::{ItemError, Outcome, Status, Usage};
 use crate::chunk::column;
 use crate::parquet_bytes::{FileError, decode as decode_parquet, encode as encode_parquet, properties};
 
-/// One outcome per row of the chunk, in order. Answers are kept as they are, NULs included.
-pub fn encode(outcomes: &[Outcome], first_row: u64) -> Result<Bytes, FileError> {
-    let rows = || outcomes.iter();
+/// Outcomes with the numbers of their rows, in order. Answers are kept as they are, NULs included.
+pub fn encode<'a>(outcomes: impl ExactSizeIterator<Item = (u64, &'a Outcome)> + Clone) -> Result<Bytes, FileError> {
+    let rows = || outcomes.clone().map(|(_, outcome)| outcome);
     let error = |text: fn(&ItemError) -> &String| -> ArrayRef {
         Arc::new(rows().map(|outcome| outcome.error.as_ref().map(text)).collect::<StringArray>())
     };
@@ -24,11 +24,7 @@ pub fn encode(outcomes: &[Outcome], first_row: u64) -> Result<Bytes, FileError> 
         Arc::new(UInt64Array::from_iter_values(rows().map(|o| tokens(&o.usage))))
     };
     let batch = RecordBatch::try_from_iter_with_nullable([
-        (
-            "row_no",
-            Arc::new(UInt64Array::from_iter_values(first_row..first_row + outcomes.len() as u64)) as ArrayRef,
-            false,
-        ),
+        ("row_no", Arc::new(UInt64Array::from_iter_values(outcomes.clone().map(|(row, _)| row))) as ArrayRef, false),
         ("status", Arc::new(UInt8Array::from_iter_values(rows().map(|outcome| outcome.status as u8))), false),
         // Answers of a chunk may be more than 2 GiB together.
         ("response", Arc::new(rows().map(|outcome| outcome.response.as_deref()).collect::<LargeStringArray>()), true),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::format::Format;
-use domain::ids::{JobId, TenantId};
+use domain::ids::{DispatchId, JobId, TenantId};
 use domain::storage_uri::{Scheme, StoragePrefix};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -68,6 +68,8 @@ pub enum WorkFile {
     ChunkResults { chunk: u32, generation: u32, epoch: u64 },
     /// Written by [`crate::attempts::encode`].
     ChunkAttempts { chunk: u32, generation: u32, epoch: u64 },
+    /// What a provider batch brought for a chunk; written by [`crate::results::encode`], and of no use once the chunk is sealed.
+    BatchResults { dispatch: DispatchId, chunk: u32, epoch: u64 },
     /// Written by [`crate::output::encode_part`].
     Part { generation: u32, chunk: u32, epoch: u64, format: Format },
 }
@@ -82,6 +84,9 @@ impl fmt::Display for WorkFile {
             }
             Self::ChunkAttempts { chunk, generation, epoch } => {
                 write!(f, "chunks/{chunk}/attempts-g{generation}-e{epoch}.parquet")
+            }
+            Self::BatchResults { dispatch, chunk, epoch } => {
+                write!(f, "dispatches/{dispatch}/results-{chunk}-e{epoch}.parquet")
             }
             Self::Part { generation, chunk, epoch, format } => {
                 write!(f, "parts/{generation}/{chunk}-e{epoch}.{}", format.extension())
@@ -129,6 +134,14 @@ impl JobFiles {
         match self.store.delete(&self.path(file)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.error(file, error)),
+        }
+    }
+
+    /// Removes a file by its path. It is no error if it isn't there.
+    pub async fn remove(&self, path: &str) -> Result<(), StoreError> {
+        match self.store.delete(&self.below(path)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(StoreError::new(format!("{}/{path}", self.uri), error)),
         }
     }
 

@@ -93,7 +93,7 @@ pub async fn end_plan(tx: &mut TenantTx, lease: &StepLease, total_rows: u64, chu
     let state = crate::jobs::lock(tx, lease.job_id).await?.ok_or(Error::Fenced)?;
     steps::finish(tx, lease).await?;
     sqlx::query!(
-        "UPDATE jobs SET total_rows = $2, chunk_count = $3 WHERE job_id = $1",
+        "UPDATE jobs SET total_rows = $2, chunk_count = $3, open_since = now() WHERE job_id = $1",
         lease.job_id.0,
         to_i64(total_rows),
         to_i32(chunk_count),

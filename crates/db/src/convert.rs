@@ -9,6 +9,11 @@ pub(crate) fn to_bits(rows: &RowSet) -> BitVec {
     bits
 }
 
+/// As Postgres reads bits from text: for arrays, which queries can't bind as bits.
+pub(crate) fn to_bit_text(rows: &RowSet) -> String {
+    (0..rows.length()).map(|offset| if rows.contains(offset) { '1' } else { '0' }).collect()
+}
+
 pub(crate) fn from_bits(bits: &BitVec) -> RowSet {
     RowSet::from_bytes(bits.to_bytes(), bits.len())
 }

@@ -1,7 +1,10 @@
 //! Why a limit group stands still.
 
+use std::time::Duration;
+
 use domain::provider::LimitGroup;
 
+use crate::convert::{to_u32, to_u64};
 use crate::{Result, SchedulerTx, Tx};
 
 /// A key-level failure that stopped a group.
@@ -27,6 +30,18 @@ pub async fn set_pause(tx: &mut SchedulerTx, group: &LimitGroup, pause: Option<&
     Ok(())
 }
 
+/// A call has worked: whatever stopped the group is over.
+pub async fn resume(tx: &mut SchedulerTx, group: &str) -> Result<()> {
+    sqlx::query!(
+        "UPDATE limit_groups SET paused_code = NULL, paused_detail = NULL, paused_at = NULL
+        WHERE limit_group = $1 AND paused_code IS NOT NULL",
+        group
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Why a group stands still. Whoever stopped it says so again with every try that fails: what nobody has said for minutes is over.
 pub async fn pause(tx: &mut impl Tx, group: &LimitGroup) -> Result<Option<Pause>> {
     let row = sqlx::query!(
@@ -37,4 +52,35 @@ pub async fn pause(tx: &mut impl Tx, group: &LimitGroup) -> Result<Option<Pause>
     .fetch_optional(tx.connection())
     .await?;
     Ok(row.map(|row| Pause { code: row.code, detail: row.detail }))
+}
+
+/// What a group has learned of provider batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// From create to end of those that were done, oldest first.
+    pub latencies: Vec<Duration>,
+    /// Fewer enqueued tokens than the record allows.
+    pub enqueued_tokens: Option<u64>,
+    /// No create before then.
+    pub rest: Duration,
+    /// No call can work: since so long.
+    pub paused_for: Option<Duration>,
+}
+
+pub async fn learned(tx: &mut impl Tx, group: &LimitGroup) -> Result<Learned> {
+    let row = sqlx::query!(
+        r#"SELECT batch_latency_s, enqueued_tokens_cap,
+            greatest(0, extract(epoch FROM coalesce(next_create_at, now()) - now()))::float8 AS "rest!",
+            extract(epoch FROM now() - paused_at)::float8 AS paused_for
+        FROM limit_groups WHERE limit_group = $1"#,
+        group.0
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map_or_else(Learned::default, |row| Learned {
+        latencies: row.batch_latency_s.into_iter().map(|seconds| Duration::from_secs(to_u32(seconds).into())).collect(),
+        enqueued_tokens: row.enqueued_tokens_cap.map(to_u64),
+        rest: Duration::try_from_secs_f64(row.rest).unwrap_or_default(),
+        paused_for: row.paused_for.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+    }))
 }

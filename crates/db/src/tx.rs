@@ -76,6 +76,11 @@ impl SchedulerTx {
         Ok(Self { tx: pool.begin_with("BEGIN; SET LOCAL ROLE gristmill_scheduler").await? })
     }
 
+    /// Tells workers, at commit, that there is work.
+    pub(crate) async fn hint(&mut self) -> Result<()> {
+        hint(&mut self.tx).await
+    }
+
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.tx
     }

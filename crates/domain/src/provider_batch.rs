@@ -29,13 +29,25 @@ pub enum Stage {
         since: DateTime<Utc>,
         /// Creates sent before this one whose fate was never learned.
         lost: u32,
+        /// Objects that a search may find and that are not meant: somebody else's, or dealt with.
+        known: Vec<String>,
     },
     /// The provider works on it.
     Submitted(Remote),
     /// The provider is done with it. Its results are being collected.
-    Ended { remote: Remote, status: RemoteStatus, files: ResultFiles },
+    Ended {
+        remote: Remote,
+        status: RemoteStatus,
+        files: ResultFiles,
+        /// Why it failed as a whole; the first hundred.
+        errors: Vec<ValidationError>,
+    },
     /// All is collected. A create of it was never accounted for: what turns up until then is cancelled and collected too.
-    Watching { until: DateTime<Utc> },
+    Watching {
+        until: DateTime<Utc>,
+        /// What the same creates are known to have made.
+        known: Vec<String>,
+    },
 }
 
 /// The object at the provider.
@@ -51,6 +63,8 @@ pub struct Remote {
     pub unconfirmed: bool,
     /// Creates whose fate was never learned.
     pub lost: u32,
+    /// Objects that a search may find and that are not meant: somebody else's, or dealt with.
+    pub known: Vec<String>,
     /// When it was asked to stop.
     pub cancel_asked: Option<DateTime<Utc>>,
 }
@@ -79,6 +93,8 @@ pub enum RemoteStatus {
     /// Its window ended before all was done.
     Expired,
     Cancelled,
+    /// The provider knows of it no more.
+    Lost,
     /// A word that this version doesn't know: it is looked at again.
     Unknown,
 }
@@ -92,6 +108,9 @@ pub struct ValidationError {
     pub line: Option<u64>,
 }
 
+/// Most errors that are kept of a provider batch that failed as a whole.
+const MAX_ERRORS: usize = 100;
+
 /// A change that a stage does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a provider batch that is {from} can't become {to}")]
@@ -104,7 +123,7 @@ impl RemoteStatus {
     /// Nothing changes any more, and what results there are can be read.
     pub fn is_terminal(self) -> bool {
         match self {
-            Self::Done | Self::Failed | Self::Expired | Self::Cancelled => true,
+            Self::Done | Self::Failed | Self::Expired | Self::Cancelled | Self::Lost => true,
             Self::Queued | Self::Running | Self::Finishing | Self::Cancelling | Self::Unknown => false,
         }
     }
@@ -119,6 +138,7 @@ impl RemoteStatus {
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
             Self::Unknown => "unknown",
         }
     }
@@ -166,9 +186,9 @@ impl Stage {
     /// A create is about to be sent. After a search that found nothing, it may be sent again.
     pub fn creating(self, since: DateTime<Utc>) -> Result<Self, InvalidStage> {
         match self {
-            Self::Formed => Ok(Self::Creating { file: None, since, lost: 0 }),
-            Self::Uploaded { file } => Ok(Self::Creating { file: Some(file), since, lost: 0 }),
-            Self::Creating { file, lost, .. } => Ok(Self::Creating { file, since, lost: lost + 1 }),
+            Self::Formed => Ok(Self::Creating { file: None, since, lost: 0, known: Vec::new() }),
+            Self::Uploaded { file } => Ok(Self::Creating { file: Some(file), since, lost: 0, known: Vec::new() }),
+            Self::Creating { file, lost, known, .. } => Ok(Self::Creating { file, since, lost: lost + 1, known }),
             Self::Submitted(_) | Self::Ended { .. } | Self::Watching { .. } => self.refuse("creating"),
         }
     }
@@ -189,9 +209,15 @@ impl Stage {
     /// The provider has it: the reply to the create says so, or a search.
     pub fn submitted(self, id: String, since: DateTime<Utc>, unconfirmed: bool) -> Result<Self, InvalidStage> {
         match self {
-            Self::Creating { file, lost, .. } => {
-                Ok(Self::Submitted(Remote { id, file, since, unconfirmed, lost, cancel_asked: None }))
-            }
+            Self::Creating { file, lost, .. } => Ok(Self::Submitted(Remote {
+                id,
+                file,
+                since,
+                unconfirmed,
+                lost,
+                known: Vec::new(),
+                cancel_asked: None,
+            })),
             Self::Formed | Self::Uploaded { .. } | Self::Submitted(_) | Self::Ended { .. } | Self::Watching { .. } => {
                 self.refuse("submitted")
             }
@@ -214,9 +240,15 @@ impl Stage {
     }
 
     /// The provider is done with it.
-    pub fn ended(self, status: RemoteStatus, files: ResultFiles) -> Result<Self, InvalidStage> {
+    pub fn ended(
+        self,
+        status: RemoteStatus,
+        files: ResultFiles,
+        mut errors: Vec<ValidationError>,
+    ) -> Result<Self, InvalidStage> {
+        errors.truncate(MAX_ERRORS);
         match self {
-            Self::Submitted(remote) => Ok(Self::Ended { remote, status, files }),
+            Self::Submitted(remote) => Ok(Self::Ended { remote, status, files, errors }),
             Self::Formed
             | Self::Uploaded { .. }
             | Self::Creating { .. }
@@ -228,8 +260,9 @@ impl Stage {
     /// What was found by time and size turned out to be somebody else's: the search goes on.
     pub fn mistaken(self) -> Result<Self, InvalidStage> {
         match self {
-            Self::Submitted(remote) | Self::Ended { remote, .. } if remote.unconfirmed => {
-                Ok(Self::Creating { file: remote.file, since: remote.since, lost: remote.lost })
+            Self::Submitted(mut remote) | Self::Ended { mut remote, .. } if remote.unconfirmed => {
+                remote.known.push(remote.id);
+                Ok(Self::Creating { file: remote.file, since: remote.since, lost: remote.lost, known: remote.known })
             }
             Self::Formed
             | Self::Uploaded { .. }
@@ -243,8 +276,28 @@ impl Stage {
     /// All is collected, and a create was never accounted for.
     pub fn watching(self, until: DateTime<Utc>) -> Result<Self, InvalidStage> {
         match self {
-            Self::Creating { .. } | Self::Submitted(_) | Self::Ended { .. } => Ok(Self::Watching { until }),
+            Self::Creating { known, .. } => Ok(Self::Watching { until, known }),
+            Self::Submitted(mut remote) | Self::Ended { mut remote, .. } => {
+                remote.known.push(remote.id);
+                Ok(Self::Watching { until, known: remote.known })
+            }
             Self::Formed | Self::Uploaded { .. } | Self::Watching { .. } => self.refuse("watching"),
+        }
+    }
+
+    /// Another object that the same creates made was found.
+    #[must_use]
+    pub fn knowing(self, id: String) -> Self {
+        match self {
+            Self::Submitted(mut remote) => {
+                remote.known.push(id);
+                Self::Submitted(remote)
+            }
+            Self::Watching { until, mut known } => {
+                known.push(id);
+                Self::Watching { until, known }
+            }
+            Self::Formed | Self::Uploaded { .. } | Self::Creating { .. } | Self::Ended { .. } => self,
         }
     }
 
@@ -260,7 +313,7 @@ mod tests {
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     fn submitted(lost: u32) -> Stage {
-        let stage = Stage::Creating { file: Some("f".to_owned()), since: NOW, lost };
+        let stage = Stage::Creating { file: Some("f".to_owned()), since: NOW, lost, known: Vec::new() };
         stage.submitted("b".to_owned(), NOW, false).expect("from creating")
     }
 
@@ -268,7 +321,8 @@ mod tests {
     fn the_usual_way_leads_from_formed_to_ended() {
         let stage = Stage::Formed.uploaded("f".to_owned()).and_then(|stage| stage.creating(NOW)).expect("created");
         let stage = stage.submitted("b".to_owned(), NOW, false).expect("submitted");
-        let Ok(Stage::Ended { remote, .. }) = stage.ended(RemoteStatus::Done, ResultFiles::default()) else {
+        let Ok(Stage::Ended { remote, .. }) = stage.ended(RemoteStatus::Done, ResultFiles::default(), Vec::new())
+        else {
             panic!("not ended")
         };
         assert_eq!((remote.id.as_str(), remote.file.as_deref(), remote.lost), ("b", Some("f"), 0));
@@ -287,13 +341,13 @@ mod tests {
     #[test]
     fn only_what_was_found_by_guess_can_be_a_mistake() {
         assert!(submitted(0).mistaken().is_err());
-        let guess = Stage::Creating { file: None, since: NOW, lost: 0 };
+        let guess = Stage::Creating { file: None, since: NOW, lost: 0, known: Vec::new() };
         assert!(guess.submitted("b".to_owned(), NOW, true).and_then(Stage::mistaken).is_ok());
     }
 
     #[test]
     fn nothing_leads_back_from_the_provider() {
-        for stage in [submitted(0), Stage::Watching { until: NOW }] {
+        for stage in [submitted(0), Stage::Watching { until: NOW, known: Vec::new() }] {
             assert!(!stage.is_free());
             assert!(stage.clone().uploaded("f".to_owned()).is_err(), "{stage:?}");
             assert!(stage.clone().creating(NOW).is_err() && stage.clone().refused().is_err(), "{stage:?}");

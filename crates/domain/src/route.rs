@@ -72,6 +72,16 @@ fn is_in_time(batch: &BatchLimits, open: Open) -> bool {
     open.p95.unwrap_or_else(|| batch.window()) <= open.time_left
 }
 
+/// How long rows may wait for more of their job before they go together.
+pub const COMPANY: Duration = Duration::from_mins(10);
+
+/// How long open rows that go by provider batch should still wait for company. `None`: they go now.
+///
+/// They go when a budget is full, when nothing more of their job can become open within [`COMPANY`], or after that wait.
+pub fn wait_for_company(is_full: bool, may_open: bool, open_for: Duration) -> Option<Duration> {
+    if is_full || !may_open { None } else { COMPANY.checked_sub(open_for).filter(|wait| !wait.is_zero()) }
+}
+
 /// The latency that `percent` of the samples do not exceed. `None` below `LEAST_SAMPLES`.
 pub fn percentile(samples: &[Duration], percent: usize) -> Option<Duration> {
     let mut sorted = samples.to_vec();
@@ -127,6 +137,15 @@ mod tests {
         for (ways, open, route) in table {
             assert_eq!(choose(ways, open), route, "{ways:?} {open:?}");
         }
+    }
+
+    #[test]
+    fn rows_wait_for_company_only_where_there_may_be_some() {
+        let minutes = Duration::from_mins;
+        assert_eq!(wait_for_company(true, true, minutes(0)), None);
+        assert_eq!(wait_for_company(false, false, minutes(0)), None);
+        assert_eq!(wait_for_company(false, true, minutes(4)), Some(minutes(6)));
+        assert_eq!(wait_for_company(false, true, minutes(10)), None);
     }
 
     #[test]

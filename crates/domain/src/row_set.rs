@@ -65,6 +65,11 @@ impl RowSet {
         offset < self.length && self.bytes[offset / 8] & (0x80 >> (offset % 8)) != 0
     }
 
+    /// Rows of the set before an offset.
+    pub fn rank(&self, offset: usize) -> usize {
+        self.iter().take_while(|row| *row < offset).count()
+    }
+
     /// Offsets in the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.length).filter(|offset| self.contains(*offset))

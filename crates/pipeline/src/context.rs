@@ -36,6 +36,8 @@ pub struct Options {
     pub steps: usize,
     /// Dispatches worked on at once. Each holds one chunk.
     pub dispatches: usize,
+    /// Steps of provider batches worked on at once. Each may hold a chunk in memory, and a provider batch's files on disk.
+    pub provider_batches: usize,
     /// How often to look for work and for changed jobs where no hint came.
     pub poll: Duration,
     /// How long calls in flight may take to finish when the process is told to stop.
@@ -51,6 +53,7 @@ impl Default for Options {
             lease: Duration::from_secs(30),
             steps: 2,
             dispatches: 16,
+            provider_batches: 4,
             poll: Duration::from_millis(500),
             grace: Duration::from_secs(20),
             probe: Duration::from_mins(1),

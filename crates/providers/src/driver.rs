@@ -39,7 +39,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn without_answer(failure: Failure) -> Self {
+    /// No answer, nothing used, and no reply to tell of.
+    pub fn without_answer(failure: Failure) -> Self {
         Self { result: Err(failure), refusal: None, usage: None, http_status: None, request_id: None }
     }
 }

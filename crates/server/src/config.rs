@@ -59,6 +59,9 @@ pub struct Worker {
     pub steps: usize,
     /// Dispatches at once. Each holds a chunk of some MB in memory.
     pub dispatches: usize,
+    /// Steps of provider batches at once. Each holds a chunk of some MB in memory, and may hold files of a provider batch in the
+    /// system's temporary directory.
+    pub provider_batches: usize,
     /// Milliseconds between looks for work and for changed jobs where no hint came. Shorter is quicker and costs database time.
     pub poll_ms: u64,
     /// Seconds that calls in flight may take to finish after SIGTERM.
@@ -82,6 +85,7 @@ impl Default for Worker {
             lease_s: options.lease.as_secs_f64(),
             steps: options.steps,
             dispatches: options.dispatches,
+            provider_batches: options.provider_batches,
             poll_ms: 500,
             grace_s: options.grace.as_secs_f64(),
             probe_s: options.probe.as_secs_f64(),
@@ -176,6 +180,7 @@ impl Config {
             lease: seconds(worker.lease_s),
             steps: worker.steps.max(1),
             dispatches: worker.dispatches.max(1),
+            provider_batches: worker.provider_batches.max(1),
             poll: Duration::from_millis(worker.poll_ms.max(10)),
             grace: seconds(worker.grace_s),
             probe: seconds(worker.probe_s),

@@ -19,6 +19,7 @@ use domain::money::Money;
 use domain::outcome::{ItemError, Outcome, Status, Usage};
 use domain::prompt::PromptSpec;
 use domain::provider::ModelName;
+use domain::route::Route;
 use domain::row_set::RowSet;
 use domain::step::Kind;
 use serde_json::json;
@@ -116,7 +117,8 @@ impl Fixture {
 
     pub async fn try_form(&self, rows: usize) -> anyhow::Result<Option<DispatchLease>> {
         let mut tx = self.db.scheduler().await?;
-        let lease = db::dispatches::form(&mut tx, new_worker(), LEASE, &[], |_, open| open.min(rows)).await?;
+        let Some(job) = db::dispatches::candidate(&mut tx, &[], &[]).await? else { return Ok(None) };
+        let lease = db::dispatches::form_realtime(&mut tx, &job, new_worker(), LEASE, rows, false).await?;
         tx.commit().await?;
         Ok(lease)
     }
@@ -126,7 +128,7 @@ impl Fixture {
         self.execute(&format!("UPDATE dispatches SET run_at = now() WHERE dispatch_id = '{}'", lease.dispatch_id.0))
             .await?;
         let mut tx = self.db.scheduler().await?;
-        let taken = db::dispatches::claim(&mut tx, new_worker(), LEASE, 1).await?.pop();
+        let taken = db::dispatches::claim(&mut tx, new_worker(), LEASE, Route::Realtime, 1).await?.pop();
         tx.commit().await?;
         taken.ok_or_else(|| anyhow::anyhow!("nothing was taken over"))
     }

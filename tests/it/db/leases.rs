@@ -9,7 +9,11 @@ use super::fixture::{Fixture, LEASE, new_worker};
 async fn claimable(fixture: &Fixture, worker: WorkerId) -> anyhow::Result<(Vec<i32>, Vec<i32>)> {
     let mut tx = fixture.db.scheduler().await?;
     let steps = steps::claim(&mut tx, worker, LEASE, 10).await?.iter().map(|lease| lease.epoch).collect();
-    let dispatches = dispatches::claim(&mut tx, worker, LEASE, 10).await?.iter().map(|lease| lease.epoch).collect();
+    let dispatches = dispatches::claim(&mut tx, worker, LEASE, domain::route::Route::Realtime, 10)
+        .await?
+        .iter()
+        .map(|lease| lease.epoch)
+        .collect();
     tx.commit().await?;
     Ok((steps, dispatches))
 }

@@ -4,6 +4,7 @@ mod read;
 mod submit;
 mod transition;
 
+pub(crate) use read::parse_state;
 pub use read::{Counts, Filter, Job, Page, Work, control, get, list, work};
 pub use submit::{Accepted, Idempotency, NewJob, earlier, insert};
 pub(crate) use transition::{Reason, apply, lock};

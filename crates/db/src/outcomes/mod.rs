@@ -1,5 +1,6 @@
 //! Outcomes and attempts: written once, under the chunk's lock, and only for rows that have none.
 
+mod provider_batch;
 mod read;
 mod write;
 
@@ -10,6 +11,7 @@ use domain::money::Money;
 use domain::outcome::{ItemError, Outcome, Status, Usage};
 use domain::row_set::RowSet;
 
+pub use self::provider_batch::{ChunkResults, ResultsFile, Stored, commit_results, results_files};
 pub use self::read::{History, histories, range};
 pub(crate) use self::write::insert;
 use crate::convert::{from_bits, to_i32, to_u64};

@@ -16,16 +16,26 @@ pub struct History {
     pub row: u64,
     pub counted: u32,
     pub total: u32,
+    /// Expiries in provider batches.
+    pub expiries: u32,
     pub usage: Usage,
     pub cost: Option<Money>,
     /// Until its next attempt may be made.
     pub wait: Duration,
 }
 
+impl History {
+    /// Of a row that was never tried.
+    pub fn none(row: u64) -> Self {
+        Self { row, ..Self::default() }
+    }
+}
+
 /// Histories of those rows of a range that were attempted before. Late answers are not part of them.
 pub async fn histories(tx: &mut TenantTx, lease: &DispatchLease, first_row: u64, rows: usize) -> Result<Vec<History>> {
     let records = sqlx::query!(
         r#"SELECT row_no, count(*) FILTER (WHERE counted) AS "counted!", count(*) AS "total!",
+            count(*) FILTER (WHERE error_code = 'batch_expired') AS "expiries!",
             sum(input_tokens)::bigint AS "input_tokens!", sum(cached_input_tokens)::bigint AS "cached_input_tokens!",
             sum(output_tokens)::bigint AS "output_tokens!", sum(cost)::bigint AS cost,
             greatest(0, extract(epoch FROM max(retry_at) - now()))::float8 AS "wait!"
@@ -45,6 +55,7 @@ pub async fn histories(tx: &mut TenantTx, lease: &DispatchLease, first_row: u64,
             row: to_u64(record.row_no),
             counted: u32::try_from(record.counted).unwrap_or(u32::MAX),
             total: u32::try_from(record.total).unwrap_or(u32::MAX),
+            expiries: u32::try_from(record.expiries).unwrap_or(u32::MAX),
             usage: Usage {
                 input_tokens: to_u64(record.input_tokens),
                 cached_input_tokens: to_u64(record.cached_input_tokens),

@@ -150,6 +150,14 @@ async fn drop_outcomes(tx: &mut TenantTx, job_id: JobId, sealed: &Sealed<'_>) ->
     .execute(tx.connection())
     .await?;
     sqlx::query!(
+        "DELETE FROM batch_results WHERE job_id = $1 AND generation = $2 AND chunk_no = $3",
+        job_id.0,
+        sealed.generation,
+        to_i32(sealed.chunk_no),
+    )
+    .execute(tx.connection())
+    .await?;
+    sqlx::query!(
         "DELETE FROM attempts WHERE job_id = $1 AND generation = $2 AND row_no >= $3 AND row_no < $4 AND NOT late",
         job_id.0,
         sealed.generation,

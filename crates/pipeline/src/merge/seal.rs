@@ -9,6 +9,7 @@ use dataset::output::OutputColumns;
 use dataset::work::WorkFile;
 use db::chunks::Chunk;
 use db::items::StoredAttempt;
+use db::outcomes::ResultsFile;
 use db::seal::{Finished, Sealed};
 use db::steps::StepLease;
 use domain::format::Format;
@@ -35,6 +36,8 @@ struct Loaded {
     generation: i32,
     outcomes: Vec<Outcome>,
     attempts: Vec<StoredAttempt>,
+    /// Files that nobody needs once the chunk is sealed.
+    used: Vec<String>,
 }
 
 /// `None`: there is nothing to seal, and the step is gone.
@@ -52,20 +55,46 @@ async fn load(context: &Context, lease: &StepLease, chunk_no: u32) -> Result<Opt
     }
     let stored = db::outcomes::range(&mut tx, lease.job_id, work.generation, chunk.first_row, rows).await?;
     let attempts = db::items::attempts(&mut tx, lease.job_id, work.generation, chunk.first_row, rows, false).await?;
+    let files = db::outcomes::results_files(&mut tx, lease.job_id, work.generation, chunk_no, 1).await?;
     tx.commit().await?;
-    let mut stored = stored.into_iter().peekable();
+    let mut known: Vec<Option<Outcome>> = vec![None; rows];
+    for (row, outcome) in stored {
+        known[usize::try_from(row - chunk.first_row).expect("a row of the chunk")] = Some(outcome);
+    }
+    read_files(context, lease, &files, &mut known).await?;
     let outcomes = (chunk.first_row..)
-        .take(rows)
-        .map(|row| match stored.next_if(|(stored, _)| *stored == row) {
-            Some((_, outcome)) => Some(outcome),
-            None => unfinished.clone().map(|outcome| with_attempts(outcome, &attempts, row)),
-        })
+        .zip(known)
+        .map(|(row, known)| known.or_else(|| unfinished.clone().map(|outcome| with_attempts(outcome, &attempts, row))))
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| StepError::FailJob {
             code: "internal_error".to_owned(),
             detail: format!("chunk {chunk_no} has closed rows without an outcome"),
         })?;
-    Ok(Some(Loaded { chunk, generation: work.generation, outcomes, attempts }))
+    let used = files.into_iter().map(|file| file.path).collect();
+    Ok(Some(Loaded { chunk, generation: work.generation, outcomes, attempts, used }))
+}
+
+/// Adds what provider batches brought.
+async fn read_files(
+    context: &Context,
+    lease: &StepLease,
+    files: &[ResultsFile],
+    known: &mut [Option<Outcome>],
+) -> Result<(), StepError> {
+    let work = context.files(lease.tenant_id, lease.job_id);
+    for file in files {
+        let bytes = work.read(&file.path).await?;
+        let outcomes = tokio::task::spawn_blocking(move || dataset::results::decode(bytes)).await??;
+        if outcomes.len() != file.rows.count() {
+            return Err(
+                FileError::Damaged { what: "a provider batch's results differ in number from their rows" }.into()
+            );
+        }
+        for (offset, outcome) in file.rows.iter().zip(outcomes) {
+            known[offset] = Some(outcome);
+        }
+    }
+    Ok(())
 }
 
 /// The outcome of rows that have none when their job ends.
@@ -107,7 +136,7 @@ fn unfinished_usage(outcomes: &[Outcome]) -> (Usage, Money) {
 }
 
 async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loaded) -> Result<Finished, StepError> {
-    let Loaded { chunk, generation, outcomes, attempts } = loaded;
+    let Loaded { chunk, generation, outcomes, attempts, used } = loaded;
     let files = context.files(lease.tenant_id, lease.job_id);
     let input = files.read(&chunk.input_path).await?;
     let format = job.spec.output.format;
@@ -147,6 +176,14 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
     let mut tx = context.db.tenant(lease.tenant_id).await?;
     let finished = db::seal::finish(&mut tx, lease, &sealed).await?;
     tx.commit().await?;
+    if finished == Finished::Sealed {
+        for path in used {
+            // One that stays goes with its job.
+            if let Err(error) = files.remove(&path).await {
+                tracing::warn!(job.id = %lease.job_id, path, error = &error as &dyn std::error::Error, "a used file was not removed");
+            }
+        }
+    }
     Ok(finished)
 }
 
@@ -169,7 +206,9 @@ fn encode(
     let chunk = dataset::chunk::decode(input)?;
     let records: Vec<_> = attempts.iter().map(|attempt| record(attempt, first_row)).collect();
     Ok(Encoded {
-        results: dataset::results::encode(outcomes, first_row)?,
+        results: dataset::results::encode(
+            outcomes.iter().enumerate().map(|(offset, outcome)| (first_row + offset as u64, outcome)),
+        )?,
         attempts: (!records.is_empty()).then(|| dataset::attempts::encode(&records)).transpose()?,
         part: dataset::output::encode_part(format, &columns, &chunk, outcomes)?,
     })

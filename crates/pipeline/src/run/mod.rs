@@ -1,5 +1,10 @@
 //! Run: open rows become dispatches, dispatches become outcomes.
 
+pub(crate) mod form;
+pub(crate) mod place;
+
+pub(crate) mod batch;
+
 pub(crate) mod commit;
 pub(crate) mod limits;
 pub(crate) mod rates;

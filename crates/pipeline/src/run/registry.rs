@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use db::providers::Capability;
-use domain::provider::{self, BatchLimits, LimitGroup, ModelName, RealtimeLimits, Tariff};
+use domain::provider::{self, Fraction, LimitGroup, ModelName, RealtimeLimits, Tariff};
 use domain::route::Route;
-use providers::{BatchDriver, Driver, Endpoint};
+use providers::{Driver, Endpoint};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::run::limits::Group;
@@ -20,16 +20,7 @@ pub(crate) struct Model {
     pub group: Arc<Group>,
     /// `None`: prices are not known.
     pub tariff: Option<Tariff>,
-    /// `None`: there is no batch API.
-    pub batch: Option<BatchModel>,
     version: Version,
-}
-
-/// What the batch route needs of a model.
-pub(crate) struct BatchModel {
-    pub driver: Arc<dyn BatchDriver>,
-    pub limits: BatchLimits,
-    pub tariff: Option<Tariff>,
 }
 
 /// Changes whenever the driver has to be made anew.
@@ -88,7 +79,6 @@ impl Registry {
         let limits = provider::realtime_of(&capability.provider, &capability.model).unwrap_or_default();
         let timeout = limits.timeout_s.unwrap_or(RealtimeLimits::DEFAULT_TIMEOUT_S);
         let group = LimitGroup::of(&capability.name.provider, &capability.provider, &capability.model);
-        let batch_limits = provider::batch_of(&capability.provider, &capability.model);
         let endpoint = Endpoint {
             base_url: capability.provider.base_url,
             secret,
@@ -97,16 +87,12 @@ impl Registry {
             timeout: Duration::from_secs(timeout.into()),
             options: capability.provider.options,
         };
-        let discount = batch_limits.as_ref().map(BatchLimits::discount).unwrap_or_default();
-        let tariff = |route: Route| capability.model.prices.as_ref().and_then(|prices| prices.on(route, discount));
-        let connection = providers::connect(capability.provider.driver, context.http.clone(), endpoint);
-        let batch = connection.batch.zip(batch_limits);
+        let tariff = capability.model.prices.and_then(|prices| prices.on(Route::Realtime, Fraction::default()));
         Ok(Model {
             name: capability.name,
-            driver: connection.realtime,
+            driver: providers::connect(capability.provider.driver, context.http.clone(), endpoint).realtime,
             group: self.group(context, group, limits).await?,
-            tariff: tariff(Route::Realtime),
-            batch: batch.map(|(driver, limits)| BatchModel { driver, limits, tariff: tariff(Route::Batch) }),
+            tariff,
             version,
         })
     }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use db::dispatches::DispatchLease;
 use db::steps::StepLease;
+use domain::route::Route;
 
-use super::{Worker, dispatch, step};
+use super::{Worker, dispatch, provider_batch, step};
+use crate::run::form::{Formed, Former};
 
 /// Claims until the worker is told to stop.
 pub(super) async fn run(worker: &Arc<Worker>) {
@@ -50,13 +52,22 @@ async fn claim(worker: &Arc<Worker>) -> db::Result<bool> {
         step::spawn(worker, lease);
         found = true;
     }
-    if worker.held.dispatches().len() < worker.context.options.dispatches
+    for lease in claim_provider_batches(worker).await? {
+        provider_batch::spawn(worker, lease);
+        found = true;
+    }
+    if has_room(worker)
         && let Some(lease) = claim_dispatch(worker).await?
     {
         dispatch::spawn(worker, lease);
         found = true;
     }
-    Ok(found)
+    Ok(form(worker).await? || found)
+}
+
+/// Room for another real-time dispatch.
+fn has_room(worker: &Worker) -> bool {
+    worker.held.dispatches().len() < worker.context.options.dispatches
 }
 
 async fn claim_steps(worker: &Worker) -> db::Result<Vec<StepLease>> {
@@ -68,22 +79,45 @@ async fn claim_steps(worker: &Worker) -> db::Result<Vec<StepLease>> {
     Ok(leases)
 }
 
-/// A dispatch whose holder is gone, else a new one.
-async fn claim_dispatch(worker: &Worker) -> db::Result<Option<DispatchLease>> {
-    let lease = worker.context.options.lease;
-    let saturated = worker.held.saturated(worker.context.options.dispatches);
+/// Provider batches whose next step is due.
+async fn claim_provider_batches(worker: &Worker) -> db::Result<Vec<DispatchLease>> {
+    let free = worker.context.options.provider_batches.saturating_sub(worker.held.provider_batches().len());
+    let Ok(limit @ 1..) = i64::try_from(free) else { return Ok(Vec::new()) };
     let mut tx = worker.context.db.scheduler().await?;
-    let mut claimed = db::dispatches::claim(&mut tx, worker.id, lease, 1).await?.pop();
-    if claimed.is_none() {
-        let rows = |model: &domain::provider::ModelName, open: usize| {
-            let pace = worker.registry.known(model).map_or(FIRST_ROWS, |model| model.group.dispatch_rows());
-            open.min(pace)
-        };
-        claimed = db::dispatches::form(&mut tx, worker.id, lease, &saturated, rows).await?;
-    }
+    let leases = db::dispatches::claim(&mut tx, worker.id, worker.context.options.lease, Route::Batch, limit).await?;
+    tx.commit().await?;
+    Ok(leases)
+}
+
+/// A real-time dispatch whose holder is gone.
+async fn claim_dispatch(worker: &Worker) -> db::Result<Option<DispatchLease>> {
+    let mut tx = worker.context.db.scheduler().await?;
+    let claimed =
+        db::dispatches::claim(&mut tx, worker.id, worker.context.options.lease, Route::Realtime, 1).await?.pop();
     tx.commit().await?;
     Ok(claimed)
 }
 
-/// Rows of the first dispatch to a model whose pace is not known yet.
-const FIRST_ROWS: usize = 64;
+/// Forms a new dispatch. Returns whether there was one to form.
+async fn form(worker: &Arc<Worker>) -> db::Result<bool> {
+    let former = Former {
+        context: &worker.context,
+        jobs: &worker.jobs,
+        registry: &worker.registry,
+        worker: worker.id,
+        saturated: worker.held.saturated(worker.context.options.dispatches),
+        is_full: !has_room(worker),
+    };
+    match former.form().await {
+        Ok(Formed::Realtime(lease)) => {
+            dispatch::spawn(worker, lease);
+            Ok(true)
+        }
+        Ok(Formed::Batch) => Ok(true),
+        Ok(Formed::Nothing) => Ok(false),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no dispatch could be formed");
+            Ok(false)
+        }
+    }
+}

@@ -39,9 +39,19 @@ pub(super) fn spawn(worker: &Arc<Worker>, lease: DispatchLease) {
             Err(_) => tracing::error!(dispatch.id = %lease.dispatch_id, "a dispatch panicked"),
         }
         worker.committer.settle(&lease).await;
+        if let Err(error) = wake(&worker, &lease).await {
+            tracing::debug!(job.id = %lease.job_id, error = &error as &dyn std::error::Error, "the job's other rows wait on");
+        }
         worker.held.drop_dispatch(lease.dispatch_id, lease.epoch);
         worker.wake.notify_one();
     });
+}
+
+/// Rows that wait for those of this dispatch look again.
+async fn wake(worker: &Worker, lease: &DispatchLease) -> db::Result<()> {
+    let mut tx = worker.context.db.scheduler().await?;
+    db::dispatches::wake(&mut tx, lease.job_id).await?;
+    tx.commit().await
 }
 
 /// Nothing was sent. A job whose files are damaged can't go on; all else may work a little later.

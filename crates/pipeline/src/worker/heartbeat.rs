@@ -23,9 +23,9 @@ pub(super) async fn run(worker: Arc<Worker>) {
 async fn prolong(worker: &Worker, beat: Instant) -> db::Result<()> {
     let lease = worker.context.options.lease;
     let mut tx = worker.context.db.scheduler().await?;
-    let before = (worker.held.steps().clone(), worker.held.dispatches().clone());
-    let (steps, dispatches): (Vec<_>, Vec<_>) =
-        (before.0.keys().copied().collect(), before.1.keys().copied().collect());
+    let before = worker.held.all();
+    let steps: Vec<_> = before.steps.keys().copied().collect();
+    let dispatches: Vec<_> = before.dispatches.keys().chain(before.provider_batches.keys()).copied().collect();
     let steps = db::steps::heartbeat(&mut tx, worker.id, &steps, lease).await?.into_iter().collect();
     let dispatches = db::dispatches::heartbeat(&mut tx, worker.id, &dispatches, lease).await?.into_iter().collect();
     tx.commit().await?;

@@ -34,19 +34,32 @@ pub(crate) struct HeldDispatch {
 }
 
 /// What was held at a moment.
-pub(crate) type Leases = (HashMap<StepId, HeldStep>, HashMap<DispatchId, HeldDispatch>);
+#[derive(Clone)]
+pub(crate) struct Leases {
+    pub steps: HashMap<StepId, HeldStep>,
+    pub dispatches: HashMap<DispatchId, HeldDispatch>,
+    pub provider_batches: HashMap<DispatchId, HeldStep>,
+}
 
-/// Both, by id. No lock is held across an await.
+/// All of them, by id. No lock is held across an await.
 pub(crate) struct Held {
     valid_until: Mutex<Instant>,
     steps: Mutex<HashMap<StepId, HeldStep>>,
+    /// On the real-time route.
     dispatches: Mutex<HashMap<DispatchId, HeldDispatch>>,
+    /// Of each, one step is in hand.
+    provider_batches: Mutex<HashMap<DispatchId, HeldStep>>,
 }
 
 impl Held {
     /// Nothing yet. What is claimed from now on is held for at least a lease.
     pub(crate) fn new(lease: Duration) -> Self {
-        Self { valid_until: Mutex::new(Instant::now() + lease), steps: Mutex::default(), dispatches: Mutex::default() }
+        Self {
+            valid_until: Mutex::new(Instant::now() + lease),
+            steps: Mutex::default(),
+            dispatches: Mutex::default(),
+            provider_batches: Mutex::default(),
+        }
     }
 
     /// Whether the leases are sure to hold still. They are not while the database is away, or when this process was stopped for a
@@ -68,6 +81,19 @@ impl Held {
         self.dispatches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn provider_batches(&self) -> MutexGuard<'_, HashMap<DispatchId, HeldStep>> {
+        self.provider_batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that is held now.
+    pub(crate) fn all(&self) -> Leases {
+        Leases {
+            steps: self.steps().clone(),
+            dispatches: self.dispatches().clone(),
+            provider_batches: self.provider_batches().clone(),
+        }
+    }
+
     /// Takes a step in hand. Where an earlier lease on it had run out unnoticed, that one is given up.
     pub(crate) fn take_step(&self, id: StepId, held: HeldStep) {
         if let Some(earlier) = self.steps().insert(id, held) {
@@ -82,6 +108,13 @@ impl Held {
         }
     }
 
+    /// The same for a provider batch.
+    pub(crate) fn take_provider_batch(&self, id: DispatchId, held: HeldStep) {
+        if let Some(earlier) = self.provider_batches().insert(id, held) {
+            earlier.lost.cancel();
+        }
+    }
+
     /// A step has ended. A later lease on it stays.
     pub(crate) fn drop_step(&self, id: StepId, epoch: i32) {
         self.steps().retain(|held_id, held| *held_id != id || held.epoch != epoch);
@@ -92,6 +125,11 @@ impl Held {
         self.dispatches().retain(|held_id, held| *held_id != id || held.epoch != epoch);
     }
 
+    /// The same for a provider batch.
+    pub(crate) fn drop_provider_batch(&self, id: DispatchId, epoch: i32) {
+        self.provider_batches().retain(|held_id, held| *held_id != id || held.epoch != epoch);
+    }
+
     /// After a heartbeat: what was held before it, and is no longer ours, is given up. What was claimed meanwhile is not looked at.
     pub(crate) fn keep_only(
         &self,
@@ -99,18 +137,25 @@ impl Held {
         steps: &HashMap<StepId, i32>,
         dispatches: &HashMap<DispatchId, i32>,
     ) {
-        for (id, held) in before.0.iter().filter(|(id, held)| steps.get(id) != Some(&held.epoch)) {
+        for (id, held) in before.steps.iter().filter(|(id, held)| steps.get(id) != Some(&held.epoch)) {
             // A step that has just ended is no loss.
             if self.steps().contains_key(id) {
                 tracing::warn!(step.id = %id, "lease lost");
             }
             held.lost.cancel();
         }
-        for (id, held) in before.1.iter().filter(|(id, held)| dispatches.get(id) != Some(&held.epoch)) {
+        for (id, held) in before.dispatches.iter().filter(|(id, held)| dispatches.get(id) != Some(&held.epoch)) {
             if self.dispatches().contains_key(id) {
                 tracing::warn!(dispatch.id = %id, "lease lost");
             }
             held.stop.cancel();
+        }
+        let given_up = before.provider_batches.iter().filter(|(id, held)| dispatches.get(id) != Some(&held.epoch));
+        for (id, held) in given_up {
+            if self.provider_batches().contains_key(id) {
+                tracing::warn!(dispatch.id = %id, "lease lost");
+            }
+            held.lost.cancel();
         }
     }
 
@@ -118,6 +163,7 @@ impl Held {
     pub(crate) fn stop_all(&self) {
         self.dispatches().values().for_each(|held| held.stop.cancel());
         self.steps().values().for_each(|held| held.lost.cancel());
+        self.provider_batches().values().for_each(|held| held.lost.cancel());
     }
 
     /// Jobs that have a dispatch here.

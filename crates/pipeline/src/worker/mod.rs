@@ -1,9 +1,11 @@
 //! A worker: claims steps and dispatches, and knows leases, hints and shutdown. What a step does is no business of it.
 
 mod claim;
+mod clean;
 mod dispatch;
 mod heartbeat;
 mod held;
+mod provider_batch;
 mod step;
 mod sweep;
 mod watch;
@@ -66,6 +68,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
     keepers.spawn(while_running(until_drained.clone(), heartbeat::run(worker.clone())));
     keepers.spawn(while_running(until_drained.clone(), watch::run(worker.clone())));
     keepers.spawn(while_running(stop.clone(), sweep::run(worker.clone())));
+    keepers.spawn(while_running(stop.clone(), clean::run(worker.clone())));
     keepers.spawn(while_running(stop.clone(), watch::listen(worker.clone())));
     keepers.close();
 

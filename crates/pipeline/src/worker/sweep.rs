@@ -25,6 +25,7 @@ async fn sweep(worker: &Worker) -> db::Result<()> {
     let mut tx = worker.context.db.scheduler().await?;
     let due = db::jobs::due(&mut tx, LIMIT).await?;
     let ending = db::seal::ending(&mut tx).await?;
+    db::provider_batches::wake_ending(&mut tx).await?;
     tx.commit().await?;
     for (tenant_id, job_id) in due {
         expire(worker, tenant_id, job_id).await?;

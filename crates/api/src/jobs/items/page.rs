@@ -64,12 +64,18 @@ enum Place {
 struct Found {
     places: Vec<(u64, Place)>,
     next_row: Option<u64>,
+    /// Of rows in files of provider batches only the file tells how they ended.
+    ended: Option<Status>,
 }
 
 /// `None` if a chunk was sealed between two statements: its outcomes have left the database.
 async fn find(tx: &mut TenantTx, wanted: Wanted) -> Result<Option<Found>, Problem> {
     let generation = db::jobs::get(tx, wanted.job_id).await?.ok_or_else(Problem::not_found)?.generation;
-    let mut found = Found { places: Vec::new(), next_row: None };
+    let ended = match wanted.status {
+        Some(ItemStatus::Ended(status)) => Some(status),
+        Some(ItemStatus::Pending | ItemStatus::Running) | None => None,
+    };
+    let mut found = Found { places: Vec::new(), next_row: None, ended };
     let Some(first) = db::chunks::of_row(tx, wanted.job_id, wanted.from_row).await? else {
         return Ok(Some(found));
     };
@@ -130,6 +136,7 @@ async fn unsealed(
     room: usize,
 ) -> Result<Option<Vec<(u64, Place)>>, Problem> {
     let mut places = Vec::new();
+    let files = db::outcomes::results_files(tx, wanted.job_id, generation, chunk.chunk_no, 1).await?;
     for window in offsets.chunks(WINDOW.min(room)) {
         let (Some(start), Some(end)) = (window.first(), window.last()) else {
             continue;
@@ -149,7 +156,14 @@ async fn unsealed(
             let row = chunk.first_row + *offset as u64;
             let item = if chunk.closed.contains(*offset) {
                 let Some(outcome) = outcomes.remove(&row) else {
-                    return Ok(None);
+                    let Some(file) = files.iter().find(|file| file.rows.contains(*offset)) else {
+                        return Ok(None);
+                    };
+                    places.push((row, Place::File { path: file.path.clone(), offset: file.rows.rank(*offset) }));
+                    if places.len() == room {
+                        return Ok(Some(places));
+                    }
+                    continue;
                 };
                 if matches!(wanted.status, Some(ItemStatus::Ended(status)) if status != outcome.status) {
                     continue;
@@ -186,6 +200,9 @@ async fn answers(app: &App, tenant_id: TenantId, job_id: JobId, found: Found) ->
                     open = (path, results::decode(file)?.into_iter().map(Some).collect());
                 }
                 let outcome = open.1.get_mut(offset).and_then(Option::take).ok_or_else(Problem::defect)?;
+                if found.ended.is_some_and(|status| status != outcome.status) {
+                    continue;
+                }
                 Item::closed(row, outcome)
             }
         };

@@ -1,13 +1,21 @@
 //! Dispatches: formed from open rows, leased, settled.
 
+mod form;
+mod turn;
+
 use std::time::Duration;
 
 use domain::ids::{DispatchId, JobId, TenantId, WorkerId};
 use domain::provider::ModelName;
+use domain::route::Route;
 use domain::row_set::RowSet;
 use uuid::Uuid;
 
-use crate::convert::{from_bits, to_bits, to_i32, to_u32};
+pub use self::form::{Budget, Destination, form_batch, form_realtime};
+pub use self::turn::{
+    Candidate, OpenRows, UnderWay, any_succeeded, candidate, note_probe, note_wait, open_rows, under_way, wake,
+};
+use crate::convert::{from_bits, to_i32, to_u32};
 use crate::{Result, SchedulerTx, TenantTx};
 
 /// A dispatch held by a worker. Writes for it name the epoch.
@@ -28,19 +36,26 @@ pub struct DispatchRows {
     pub rows: RowSet,
 }
 
-/// Claims up to `limit` dispatches whose holder is gone, longest gone first.
-pub async fn claim(tx: &mut SchedulerTx, worker: WorkerId, lease: Duration, limit: i64) -> Result<Vec<DispatchLease>> {
+/// Claims up to `limit` dispatches of a route whose time has come: nobody holds them, or their holder is gone. Longest due first.
+pub async fn claim(
+    tx: &mut SchedulerTx,
+    worker: WorkerId,
+    lease: Duration,
+    route: Route,
+    limit: i64,
+) -> Result<Vec<DispatchLease>> {
     let rows = sqlx::query!(
         "UPDATE dispatches d SET lease_owner = $1, lease_epoch = d.lease_epoch + 1,
             run_at = now() + $2::float8 * interval '1 second'
         FROM (
-            SELECT dispatch_id FROM dispatches WHERE run_at <= now() ORDER BY run_at LIMIT $3
+            SELECT dispatch_id FROM dispatches WHERE run_at <= now() AND route = $3 ORDER BY run_at LIMIT $4
             FOR NO KEY UPDATE SKIP LOCKED
         ) free
         WHERE d.dispatch_id = free.dispatch_id
         RETURNING d.dispatch_id, d.tenant_id, d.job_id, d.generation, d.provider_id, d.model, d.lease_epoch",
         worker.0,
         lease.as_secs_f64(),
+        route.name(),
         limit,
     )
     .fetch_all(tx.connection())
@@ -56,81 +71,6 @@ pub async fn claim(tx: &mut SchedulerTx, worker: WorkerId, lease: Duration, limi
             epoch: row.lease_epoch,
         })
         .collect())
-}
-
-/// Forms a real-time dispatch from open rows of one chunk, of the running job that has waited longest for its turn, and leases it.
-/// `rows` decides how many, from the model and how many are open in the chunk. Jobs of models in `except` have no turn.
-pub async fn form(
-    tx: &mut SchedulerTx,
-    worker: WorkerId,
-    lease: Duration,
-    except: &[ModelName],
-    rows: impl Fn(&ModelName, usize) -> usize + Send,
-) -> Result<Option<DispatchLease>> {
-    let (providers, models): (Vec<_>, Vec<_>) =
-        except.iter().map(|name| (name.provider.clone(), name.model.clone())).unzip();
-    let Some(job) = sqlx::query!(
-        "SELECT job_id, tenant_id, generation, provider_id, model FROM jobs j
-        WHERE state = 'running'
-            AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS e (p, m) WHERE e.p = provider_id AND e.m = model)
-            AND EXISTS (SELECT FROM chunks c WHERE c.job_id = j.job_id AND c.has_open)
-            AND EXISTS (SELECT FROM tenants t WHERE t.tenant_id = j.tenant_id AND t.status = 'active')
-        ORDER BY last_dispatched_at NULLS FIRST, job_id LIMIT 1
-        FOR NO KEY UPDATE",
-        &providers,
-        &models,
-    )
-    .fetch_optional(tx.connection())
-    .await?
-    else {
-        return Ok(None);
-    };
-    let Some(chunk) = sqlx::query!(
-        "SELECT chunk_no, closed, in_flight FROM chunks WHERE job_id = $1 AND has_open
-        ORDER BY chunk_no LIMIT 1 FOR NO KEY UPDATE",
-        job.job_id
-    )
-    .fetch_optional(tx.connection())
-    .await?
-    else {
-        return Ok(None);
-    };
-    let in_flight = from_bits(&chunk.in_flight);
-    let open = RowSet::full(in_flight.length()).minus(&from_bits(&chunk.closed)).minus(&in_flight);
-    let model = ModelName { provider: job.provider_id, model: job.model };
-    let taken = open.first(rows(&model, open.count()).max(1));
-    let dispatch_id = DispatchId(Uuid::now_v7());
-    sqlx::query!(
-        "WITH job AS (UPDATE jobs SET last_dispatched_at = clock_timestamp() WHERE job_id = $1),
-        chunk AS (UPDATE chunks SET in_flight = $3, has_open = $4 WHERE job_id = $1 AND chunk_no = $2),
-        dispatch AS (
-            INSERT INTO dispatches (dispatch_id, tenant_id, job_id, generation, route, provider_id, model, run_at, lease_owner)
-            VALUES ($5, $6, $1, $7, 'realtime', $8, $9, now() + $10::float8 * interval '1 second', $11)
-        )
-        INSERT INTO dispatch_rows (dispatch_id, tenant_id, job_id, chunk_no, rows) VALUES ($5, $6, $1, $2, $12)",
-        job.job_id,
-        chunk.chunk_no,
-        to_bits(&in_flight.union(&taken)),
-        taken.count() < open.count(),
-        dispatch_id.0,
-        job.tenant_id,
-        job.generation,
-        model.provider,
-        model.model,
-        lease.as_secs_f64(),
-        worker.0,
-        to_bits(&taken),
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(Some(DispatchLease {
-        dispatch_id,
-        tenant_id: TenantId(job.tenant_id),
-        job_id: JobId(job.job_id),
-        generation: job.generation,
-        model,
-        epoch: 1,
-    }))
 }
 
 /// Prolongs a worker's leases on these dispatches. Returns those that it still holds, with their epochs.
@@ -175,33 +115,33 @@ pub async fn rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<Vec<Dispat
         .collect())
 }
 
-/// Settles a dispatch: its rows that have no outcome are open again. Returns false if the lease was lost; nothing is changed then.
+/// Settles a dispatch: its rows that have no outcome are open again, and it is gone. Returns false if the lease was lost; nothing
+/// is changed then.
 pub async fn settle(tx: &mut TenantTx, lease: &DispatchLease) -> Result<bool> {
     if !fence(tx, lease).await? {
         return Ok(false);
     }
-    let rows = sqlx::query!(
-        "SELECT chunk_no, rows FROM dispatch_rows WHERE dispatch_id = $1 ORDER BY chunk_no",
-        lease.dispatch_id.0
+    release_rows(tx, lease).await?;
+    sqlx::query!("DELETE FROM dispatches WHERE dispatch_id = $1", lease.dispatch_id.0).execute(tx.connection()).await?;
+    Ok(true)
+}
+
+/// Opens the rows of a dispatch again that have no outcome. The dispatch is locked.
+pub(crate) async fn release_rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<()> {
+    let chunks = sqlx::query_scalar!(
+        "WITH held AS (
+            SELECT c.job_id, c.chunk_no, r.rows FROM dispatch_rows r JOIN chunks c USING (job_id, chunk_no)
+            WHERE r.dispatch_id = $1 ORDER BY c.chunk_no FOR NO KEY UPDATE OF c
+        )
+        UPDATE chunks c SET in_flight = c.in_flight & ~held.rows,
+            has_open = bit_count(c.closed | (c.in_flight & ~held.rows)) < c.row_count
+        FROM held WHERE c.job_id = held.job_id AND c.chunk_no = held.chunk_no
+        RETURNING c.chunk_no",
+        lease.dispatch_id.0,
     )
     .fetch_all(tx.connection())
     .await?;
-    for row in &rows {
-        sqlx::query!(
-            "UPDATE chunks SET in_flight = in_flight & ~$3::varbit,
-                has_open = bit_count(closed | (in_flight & ~$3::varbit)) < row_count
-            WHERE job_id = $1 AND chunk_no = $2",
-            lease.job_id.0,
-            row.chunk_no,
-            row.rows,
-        )
-        .execute(tx.connection())
-        .await?;
-    }
-    sqlx::query!("DELETE FROM dispatches WHERE dispatch_id = $1", lease.dispatch_id.0).execute(tx.connection()).await?;
-    crate::seal::after_settling(tx, lease.job_id, &rows.iter().map(|row| to_u32(row.chunk_no)).collect::<Vec<_>>())
-        .await?;
-    Ok(true)
+    crate::seal::after_settling(tx, lease.job_id, &chunks.into_iter().map(to_u32).collect::<Vec<_>>()).await
 }
 
 /// Locks dispatches until the transaction ends, in the order in which heartbeats lock them: a transaction that writes for

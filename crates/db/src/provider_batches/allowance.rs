@@ -1,0 +1,155 @@
+//! The allowance of a limit group: reserved before a create, given back at the end, learned from refusals.
+
+use std::time::Duration;
+
+use domain::allowance::{Allowance, Grant, Share};
+use domain::provider_batch::Stage;
+
+use super::to_json;
+use crate::convert::{to_i64, to_u32, to_u64};
+use crate::dispatches::DispatchLease;
+use crate::{Error, Result, SchedulerTx};
+
+/// What a create needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Need<'a> {
+    pub limit_group: &'a str,
+    pub tokens: u64,
+    /// What the record allows.
+    pub allowance: Allowance,
+    /// Least time between two creates of the group.
+    pub spacing: Duration,
+    /// At most one create with an unknown end at a time for this credential: what it makes can't be told apart otherwise.
+    pub alone: bool,
+}
+
+/// Reserves, and writes the intent to create down: from here on a create may have been sent. On anything but [`Grant::Now`], nothing
+/// is changed.
+///
+/// # Errors
+/// [`Error::Fenced`]
+pub async fn reserve(tx: &mut SchedulerTx, lease: &DispatchLease, need: Need<'_>, intent: &Stage) -> Result<Grant> {
+    let Some(learned) = lock_group(tx, need.limit_group).await? else { return Ok(Grant::Later) };
+    if need.alone && others_create(tx, lease).await? {
+        return Ok(Grant::Later);
+    }
+    let tokens = match (need.allowance.tokens, learned) {
+        // What was learned may be less than any single one: it must be tried again some day.
+        (limit, Some(learned)) => Some(learned.max(need.tokens).min(limit.unwrap_or(u64::MAX))),
+        (limit, None) => limit,
+    };
+    let (shares, mine) = shares(tx, lease, need.limit_group).await?;
+    let grant = Allowance { tokens, ..need.allowance }.grant(need.tokens, mine, &shares);
+    if grant != Grant::Now {
+        return Ok(grant);
+    }
+    let changed = sqlx::query!(
+        "WITH spaced AS (
+            UPDATE limit_groups SET next_create_at = now() + $5::float8 * interval '1 second' WHERE limit_group = $6
+        )
+        UPDATE dispatches SET reserved_tokens = $3, stage = $4, stage_since = now() WHERE dispatch_id = $1 AND lease_epoch = $2",
+        lease.dispatch_id.0,
+        lease.epoch,
+        to_i64(need.tokens),
+        to_json(intent)?,
+        need.spacing.as_secs_f64(),
+        need.limit_group,
+    )
+    .execute(tx.connection())
+    .await?;
+    if changed.rows_affected() == 1 { Ok(Grant::Now) } else { Err(Error::Fenced) }
+}
+
+/// Locks the group and returns what it has learned of its allowance; `None` while it rests, or stands still.
+#[expect(clippy::option_option, reason = "no group to use now, or one that has learned nothing")]
+async fn lock_group(tx: &mut SchedulerTx, limit_group: &str) -> Result<Option<Option<u64>>> {
+    sqlx::query!("INSERT INTO limit_groups (limit_group) VALUES ($1) ON CONFLICT DO NOTHING", limit_group)
+        .execute(tx.connection())
+        .await?;
+    let group = sqlx::query!(
+        r#"SELECT enqueued_tokens_cap, coalesce(next_create_at > now(), false) AS "rests!"
+        FROM limit_groups WHERE limit_group = $1 FOR NO KEY UPDATE"#,
+        limit_group
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok((!group.rests).then(|| group.enqueued_tokens_cap.map(to_u64)))
+}
+
+/// Whether another create with this credential may be under way.
+async fn others_create(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+            SELECT FROM dispatches d JOIN dispatches me ON me.dispatch_id = $1
+            WHERE d.dispatch_id <> $1 AND d.stage_name = 'creating' AND d.provider_id = me.provider_id
+                AND d.credential IS NOT DISTINCT FROM me.credential
+        ) AS "exists!""#,
+        lease.dispatch_id.0
+    )
+    .fetch_one(tx.connection())
+    .await?)
+}
+
+/// What every tenant of the group holds and wants, and which of them the lease's is.
+async fn shares(tx: &mut SchedulerTx, lease: &DispatchLease, limit_group: &str) -> Result<(Vec<Share>, usize)> {
+    let rows = sqlx::query!(
+        r#"SELECT d.tenant_id, t.weight, coalesce(sum(d.reserved_tokens), 0)::bigint AS "tokens!",
+            count(d.reserved_tokens) AS "batches!",
+            min(d.tokens) FILTER (WHERE d.stage_name IN ('formed', 'uploaded') AND j.state = 'running' AND t.status = 'active')
+                AS wants
+        FROM dispatches d JOIN tenants t ON t.tenant_id = d.tenant_id JOIN jobs j USING (job_id)
+        WHERE d.limit_group = $1 GROUP BY d.tenant_id, t.weight"#,
+        limit_group
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let mine = rows.iter().position(|row| row.tenant_id == lease.tenant_id.0).ok_or(Error::Fenced)?;
+    let shares = rows
+        .into_iter()
+        .map(|row| Share {
+            weight: to_u32(row.weight),
+            tokens: to_u64(row.tokens),
+            batches: u32::try_from(row.batches).unwrap_or(u32::MAX),
+            wants: row.wants.map(to_u64),
+        })
+        .collect();
+    Ok((shares, mine))
+}
+
+/// The provider's queue is full, though our account said otherwise: the group rests, longer each time, and allows less.
+pub async fn note_refusal(tx: &mut SchedulerTx, limit_group: &str, tokens: u64, rest: Duration) -> Result<()> {
+    sqlx::query!(
+        "UPDATE limit_groups SET batch_refusals = batch_refusals + 1,
+            enqueued_tokens_cap = greatest(1, least(coalesce(enqueued_tokens_cap, 9223372036854775807), $2)),
+            next_create_at = now() + $3::float8 * least(16, 2 ^ batch_refusals) * interval '1 second'
+        WHERE limit_group = $1",
+        limit_group,
+        to_i64(tokens / 2),
+        rest.as_secs_f64(),
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Latencies that are remembered.
+const SAMPLES: i32 = 100;
+
+/// A provider batch was done, so long after its create: the group learns, and allows more again.
+pub async fn note_done(tx: &mut SchedulerTx, limit_group: &str, latency: Duration) -> Result<()> {
+    let seconds = i32::try_from(latency.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX);
+    sqlx::query!(
+        "INSERT INTO limit_groups (limit_group, batch_latency_s) VALUES ($1, ARRAY[$2::int])
+        ON CONFLICT (limit_group) DO UPDATE SET batch_refusals = 0,
+            batch_latency_s = (limit_groups.batch_latency_s || $2)
+                [greatest(1, cardinality(limit_groups.batch_latency_s) + 2 - $3):],
+            enqueued_tokens_cap = CASE WHEN limit_groups.enqueued_tokens_cap < 1000000000000
+                THEN limit_groups.enqueued_tokens_cap + limit_groups.enqueued_tokens_cap / 4 + 1 END",
+        limit_group,
+        seconds,
+        SAMPLES,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Files at the provider: result files come to this machine's disk, and what is no longer needed is removed there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use db::remote_objects::{Kind, RemoteObject};
+use providers::client::Download;
+
+use super::{Halt, Step};
+use crate::run::place::Place;
+use crate::{Context, StepError};
+
+/// Longest result file that is read, in bytes: fifty times what the largest provider batch may have sent.
+const MAX_FILE_BYTES: u64 = 16 << 30;
+/// Tries of one download that bring nothing, one after the other.
+const TRIES: u32 = 4;
+
+/// Downloads a result file, going on where it was cut off. `None`: the provider has it no more.
+pub(super) async fn fetch(step: &Step<'_>, file: &str, name: &str) -> Result<Option<PathBuf>, Halt> {
+    let path = step.spool.join(name);
+    let disk = |error| StepError::retry("the spool directory", error);
+    let mut download = Download::create(&path, MAX_FILE_BYTES).await.map_err(disk)?;
+    let mut failures = 0;
+    loop {
+        let before = download.bytes();
+        let error = match step.driver.download(file, &mut download).await {
+            Ok(()) => break,
+            Err(error) if error.missing => return Ok(None),
+            Err(error) => error,
+        };
+        failures = if download.bytes() > before { 1 } else { failures + 1 };
+        if failures >= TRIES {
+            return Err(error.into());
+        }
+        tracing::info!(dispatch.id = %step.lease.dispatch_id, bytes = download.bytes(), %error, "a download was cut off; it goes on");
+        let wait = step.context.options.backoff.wait(failures, fastrand::f64(), error.failure.retry_after);
+        tokio::time::sleep(wait.min(Duration::from_secs(10))).await;
+    }
+    download.flush().await.map_err(disk)?;
+    Ok(Some(path))
+}
+
+/// Tries to remove something after which it is given up: files expire at the provider by themselves.
+const LAST_TRY: u32 = 10;
+
+/// Removes one thing at its provider that is no longer needed.
+pub(crate) async fn clean(context: &Context, object: &RemoteObject) -> Result<(), Halt> {
+    let removed = remove(context, object).await;
+    let mut tx = context.db.scheduler().await?;
+    match &removed {
+        Ok(()) => db::remote_objects::forget(&mut tx, object.object_id).await?,
+        Err(error) if object.failures >= LAST_TRY => {
+            tracing::warn!(dispatch.id = %object.dispatch_id, name = object.name, %error, "it stays at the provider until it expires there");
+            db::remote_objects::forget(&mut tx, object.object_id).await?;
+        }
+        Err(_) => {
+            let wait = Duration::from_secs(10).saturating_mul(1 << object.failures.min(10));
+            db::remote_objects::postpone(&mut tx, object.object_id, wait).await?;
+        }
+    }
+    tx.commit().await?;
+    removed
+}
+
+async fn remove(context: &Context, object: &RemoteObject) -> Result<(), Halt> {
+    let place = Place::from_json(object.place.clone())?;
+    let driver = place.connect(context, object.credential.as_deref(), object.credential_version).await?;
+    match (object.kind, &object.remote_id) {
+        (Kind::Upload | Kind::Results, Some(file)) => Ok(driver.delete_file(file).await?),
+        (Kind::ProviderBatch, Some(id)) => Ok(driver.delete(id).await?),
+        // An upload whose reply was lost.
+        (_, None) => {
+            for file in driver.find_files(&object.name).await? {
+                driver.delete_file(&file).await?;
+            }
+            Ok(())
+        }
+    }
+}
