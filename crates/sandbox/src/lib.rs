@@ -2,6 +2,8 @@
 
 mod answer;
 mod arrival;
+mod batch;
+mod call;
 mod clock;
 mod config;
 mod control;
@@ -17,9 +19,10 @@ mod state;
 mod stats;
 
 pub use answer::{Answer, count_tokens, echo};
+pub use batch::{BatchConfig, CallFault, ConfiguredOutcome, Operation, OperationFault, Outcome, Webhook};
 pub use config::{Config, Model, Patch};
 pub use error::Error;
 pub use fault::{ConfiguredFault, Fault, InvalidFault};
-pub use log::{Entry, Totals, read_log};
+pub use log::{BatchTotals, Entry, Totals, read_log};
 pub use server::serve;
-pub use stats::Stats;
+pub use stats::{BatchStats, Stats};

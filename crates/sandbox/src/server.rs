@@ -1,7 +1,7 @@
 //! Connections and routes.
 //!
 //! hyper is used directly: faults need a say over the connection, which a service that fails or a body that ends
-//! in an error has, and a router would cost more than the two routes are worth.
+//! in an error has, and a router would cost more than the few routes are worth.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::control;
 use crate::error::Error;
-use crate::openai;
-use crate::reply::{Body, Reply};
+use crate::openai::{self, Flavour};
+use crate::reply::{Body, LONGEST, Payload};
 use crate::state::Sandbox;
 
 /// How long requests at work may go on after the shutdown began.
@@ -65,6 +65,7 @@ pub async fn serve(listener: TcpListener, config: Config, shutdown: impl Future<
     }
     drop(listener);
     drop(stop);
+    sandbox.batches.stop();
     let drained = async { while connections.join_next().await.is_some() {} };
     // What is still open then is cut by dropping the set.
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, drained).await;
@@ -95,27 +96,18 @@ async fn connection(sandbox: Arc<Sandbox>, stream: TcpStream, mut stopping: watc
 async fn route(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Result<HttpResponse, ConnectionClosed> {
     let path = request.uri().path();
     if path.ends_with("/chat/completions") && request.method() == Method::POST {
-        return openai::completions(sandbox, request).await;
+        let flavour = Flavour::of(path);
+        return openai::completions(sandbox, flavour, request).await;
     }
     let reply = if path.starts_with("/_sandbox/") {
         control::handle(sandbox, request).await
     } else {
-        models(&sandbox.config(), &request).unwrap_or_else(Reply::from)
+        openai::route(sandbox, Flavour::of(path), request).await
     };
+    if let Payload::Silence = reply.payload {
+        tokio::time::sleep(LONGEST).await;
+        return Err(ConnectionClosed);
+    }
     // Number 0: the numbers of the oracle log have no gaps.
     reply.into_response(0, ()).ok_or(ConnectionClosed)
-}
-
-/// `GET …/models` and `GET …/models/{model}`; everything else is unknown.
-fn models(config: &Config, request: &Request<body::Incoming>) -> Result<Reply, openai::ApiError> {
-    let path = request.uri().path();
-    let Some((_, name)) = path.split_once("/models").filter(|_| request.method() == Method::GET) else {
-        return Err(openai::ApiError::unknown_url(request.method(), path));
-    };
-    openai::authenticate(config, openai::bearer(request.headers()))?;
-    match name.strip_prefix('/') {
-        None if name.is_empty() => Ok(openai::list(config)),
-        Some(name) => openai::retrieve(config, name),
-        None => Err(openai::ApiError::unknown_url(request.method(), path)),
-    }
 }

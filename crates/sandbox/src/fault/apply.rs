@@ -33,7 +33,7 @@ pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> 
         Fault::DropBefore => Reply::unanswered(Payload::Close),
         Fault::DropAfter => with_payload(&completion, |_| Payload::Close),
         Fault::ResetMidBody => with_payload(&completion, Payload::Half),
-        Fault::Html => ok("text/html", HTML.as_bytes().to_vec()),
+        Fault::Html => page(),
         Fault::EmptyBody => ok(JSON, Vec::new()),
         Fault::TruncatedJson => with_payload(&completion, cut),
         Fault::WrongType => ok(JSON, WRONG_TYPE.as_bytes().to_vec()),
@@ -58,6 +58,11 @@ pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> 
         Fault::NulFinishReason => Reply::answer(&Completion { finish_reason: "stop\0", ..completion }),
         Fault::Unicode => with_text(completion, &format!("{text}{UNICODE}")),
     }
+}
+
+/// A page where an answer should be.
+pub(crate) fn page() -> Reply {
+    ok("text/html", HTML.as_bytes().to_vec())
 }
 
 /// A 200 for which nobody worked.

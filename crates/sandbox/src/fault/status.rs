@@ -14,6 +14,20 @@ pub(super) fn reply(status: u16, code: Option<&str>, kind: Option<&str>) -> Repl
     if status == 502 && code.is_none() && kind.is_none() {
         return Reply::new(502, "text/html", BAD_GATEWAY.as_bytes().to_vec());
     }
+    json(status, code, kind)
+}
+
+/// The reply that usually comes with a status.
+pub(crate) fn usual_reply(status: u16) -> Reply {
+    reply(status, None, None)
+}
+
+/// The same, always JSON.
+pub(crate) fn json_reply(status: u16) -> Reply {
+    json(status, None, None)
+}
+
+fn json(status: u16, code: Option<&str>, kind: Option<&str>) -> Reply {
     let (usual_kind, usual_code, message) = usual(status);
     let error = ApiError {
         status,

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body};
 
-use super::completion::{Completion, Content, ReportedUsage};
+use super::desk::{Asked, Desk, parse};
 use super::error::ApiError;
-use super::request::ChatRequest;
-use super::value::{Fields, Value};
-use super::{authenticate, bearer, key_tail};
-use crate::answer::echo;
+use super::value::Fields;
+use super::{Flavour, authenticate, key_tail};
 use crate::arrival::{Arrival, Identity};
+use crate::call::{self, ReadError};
 use crate::config::Config;
-use crate::fault::{self, Fault};
+use crate::deliveries::REAL_TIME;
+use crate::fault;
 use crate::limits::{Levels, Permit};
 use crate::log;
 use crate::reply::{LONGEST, Payload, Reply};
@@ -39,6 +38,7 @@ struct Decision {
 /// Decides, logs, works, answers; in this order.
 pub(crate) async fn completions(
     sandbox: &Arc<Sandbox>,
+    flavour: Flavour,
     request: Request<body::Incoming>,
 ) -> Result<HttpResponse, ConnectionClosed> {
     let (parts, body) = request.into_parts();
@@ -49,7 +49,7 @@ pub(crate) async fn completions(
         sandbox,
         config: &config,
         arrival: &arrival,
-        key: bearer(&parts.headers),
+        key: flavour.key(&parts.headers),
         identity: Identity::new(sandbox, body.as_deref().unwrap_or_default()),
     };
     let (reply, permit) = meeting.decide_and_log(body.as_deref());
@@ -72,11 +72,11 @@ pub(crate) async fn completions(
 
 /// The body, or None where it is too large.
 async fn read(body: body::Incoming) -> Result<Option<Bytes>, ConnectionClosed> {
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => Ok(Some(body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Ok(None),
-        // The client went away before the request was whole: nothing has arrived.
-        Err(_) => Err(ConnectionClosed),
+    match call::read(body, MAX_BODY_BYTES).await {
+        Ok(body) => Ok(Some(body)),
+        Err(ReadError::TooLarge) => Ok(None),
+        // Nothing has arrived.
+        Err(ReadError::Broken) => Err(ConnectionClosed),
     }
 }
 
@@ -90,13 +90,6 @@ fn work_time(config: &Config, reply: &Reply, seq: u64) -> Duration {
         most => fault::split_mix(config.seed ^ seq) % most.saturating_add(1),
     };
     Duration::from_millis(config.latency_ms.saturating_add(jitter)) + reply.delay
-}
-
-fn parse(body: &[u8]) -> Result<Fields<'_>, ApiError> {
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(ApiError::not_json()),
-    }
 }
 
 /// One request and the sandbox that it meets.
@@ -135,6 +128,7 @@ impl Meeting<'_> {
         let Some(log) = &self.sandbox.log else {
             return Ok(());
         };
+        let billed = decision.reply.billed_tokens.is_some();
         log.append(&log::Request {
             seq: self.arrival.seq,
             at_ms: self.arrival.at.unix_ms,
@@ -144,7 +138,8 @@ impl Meeting<'_> {
             delivery: self.identity.delivery(),
             prompt_tokens: decision.prompt_tokens,
             completion_tokens: decision.reply.billed_tokens.unwrap_or(0),
-            billed: decision.reply.billed_tokens.is_some(),
+            billed,
+            billed_again: billed && self.sandbox.deliveries.buy(self.identity.digest(), REAL_TIME),
             status: decision.reply.sent_status(),
             fault: decision.fault.map(Cow::Borrowed),
             in_flight: self.arrival.in_flight,
@@ -155,23 +150,15 @@ impl Meeting<'_> {
     /// answers.
     fn decide(&self, fields: &Fields<'_>) -> Result<Decision, ApiError> {
         let key = authenticate(self.config, self.key)?;
-        let request = ChatRequest::new(fields)?;
-        let model = self.config.models.get(request.model);
-        let model = model.ok_or_else(|| ApiError::unknown_model(request.model))?;
-        let prompt_tokens = request.prompt_tokens();
-        let answer_tokens = request.max_tokens.unwrap_or(0);
-        let tokens = prompt_tokens.saturating_add(answer_tokens);
-        if tokens > model.context_tokens {
-            return Err(ApiError::context_length(prompt_tokens, answer_tokens, model.context_tokens));
-        }
-        let (permit, levels) = if model.is_limited() {
+        let asked = Asked::new(self.config, fields)?;
+        let (permit, levels) = if asked.model.is_limited() {
             let now = self.arrival.at.instant;
-            match self.sandbox.limiter.admit((request.model, model), key, tokens, now) {
+            match self.sandbox.limiter.admit((asked.request.model, asked.model), key, asked.tokens, now) {
                 Ok((permit, levels)) => (Some(permit), levels),
                 Err(refused) => {
                     return Ok(Decision {
                         levels: refused.levels,
-                        prompt_tokens,
+                        prompt_tokens: asked.prompt_tokens,
                         ..Decision::from(Reply::from(refused))
                     });
                 }
@@ -179,47 +166,15 @@ impl Meeting<'_> {
         } else {
             (None, Levels::default())
         };
-        let fault = self.fault(&request)?;
+        let desk = Desk { seq: self.arrival.seq, at: self.arrival.at, again: false, config: self.config };
+        let fault = desk.fault(&asked.request, &self.identity)?;
         Ok(Decision {
-            reply: self.reply(&request, prompt_tokens, fault.as_ref()),
+            reply: desk.reply(&asked, fault.as_ref()),
             fault: fault.map(|fault| fault.name()),
-            prompt_tokens,
+            prompt_tokens: asked.prompt_tokens,
             levels,
             permit,
         })
-    }
-
-    /// A marker's fault, or else a configured one.
-    fn fault(&self, request: &ChatRequest<'_>) -> Result<Option<Fault>, ApiError> {
-        let by_marker = fault::from_texts(request.texts(), || self.identity.delivery())
-            .map_err(|error| ApiError::invalid_marker(&error))?;
-        if by_marker.is_some() {
-            return Ok(by_marker);
-        }
-        let mut configured = self.config.faults.iter().enumerate();
-        let met = configured.find(|(index, fault)| {
-            let (digest, delivery) = (self.identity.digest(), self.identity.delivery());
-            fault.meets(request.model, digest, delivery, self.config.seed, *index)
-        });
-        Ok(met.map(|(_, configured)| configured.fault.clone()))
-    }
-
-    fn reply(&self, request: &ChatRequest<'_>, prompt_tokens: u64, fault: Option<&Fault>) -> Reply {
-        let prompt = request.prompt();
-        let answer = echo(&prompt, self.config.answer_bytes, request.max_tokens);
-        let completion = Completion {
-            seq: self.arrival.seq,
-            created: self.arrival.at.unix_ms / 1000,
-            model: request.model,
-            content: Content::Text(&answer.text),
-            finish_reason: if answer.truncated { "length" } else { "stop" },
-            prompt_tokens,
-            usage: ReportedUsage::True,
-        };
-        match fault {
-            Some(fault) => fault::apply(fault, completion, self.arrival.at.unix_ms),
-            None => Reply::answer(&completion),
-        }
     }
 }
 

@@ -1,17 +1,26 @@
-//! OpenAI's real-time wire format.
+//! OpenAI's wire format, in real time and for provider batches.
 
+mod batch_object;
+mod batch_wire;
+mod batches;
 mod chat;
 mod completion;
+mod desk;
 mod error;
+mod files;
+mod flavour;
 mod models;
+mod page;
 mod parameters;
 mod request;
+mod routes;
 mod value;
 
 pub(crate) use chat::completions;
 pub(crate) use completion::{Completion, Content, ReportedUsage};
 pub(crate) use error::{ApiError, Limit};
-pub(crate) use models::{list, retrieve};
+pub(crate) use flavour::Flavour;
+pub(crate) use routes::route;
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
