@@ -65,7 +65,7 @@ pub async fn serve(listener: TcpListener, config: Config, shutdown: impl Future<
     }
     drop(listener);
     drop(stop);
-    sandbox.batches.stop();
+    sandbox.batches.stop().await;
     let drained = async { while connections.join_next().await.is_some() {} };
     // What is still open then is cut by dropping the set.
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, drained).await;

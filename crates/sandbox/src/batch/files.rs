@@ -12,9 +12,16 @@ use super::wire::Wire;
 
 /// All files.
 pub(crate) struct Files {
-    /// Made for the first file, so that a sandbox without files needs no disk.
-    directory: Mutex<Option<TempDir>>,
+    directory: Mutex<Directory>,
     kept: Mutex<HashMap<String, Arc<StoredFile>>>,
+}
+
+/// Where files are.
+enum Directory {
+    /// Made for the first file, so that a sandbox without files needs no disk.
+    NotMade,
+    Made(TempDir),
+    Removed,
 }
 
 /// A file; gone from the disk when nobody holds it.
@@ -69,21 +76,26 @@ impl StoredFile {
 
 impl Files {
     pub fn new() -> Self {
-        Self { directory: Mutex::default(), kept: Mutex::default() }
+        Self { directory: Mutex::new(Directory::NotMade), kept: Mutex::default() }
     }
 
     /// A place for a new file's content, below `parent` or where the system makes temporary files.
     pub fn draft(&self, ids: &Ids, parent: Option<&Path>) -> io::Result<(Token, OnDisk)> {
-        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        let directory = match &mut *directory {
-            Some(directory) => directory,
-            none => none.insert(match parent {
-                Some(parent) => tempfile::tempdir_in(parent)?,
-                None => tempfile::tempdir()?,
-            }),
+        let mut directory = self.directory();
+        if let Directory::NotMade = *directory {
+            let made = parent.map_or_else(tempfile::tempdir, tempfile::tempdir_in)?;
+            *directory = Directory::Made(made);
+        }
+        let Directory::Made(directory) = &*directory else {
+            return Err(io::Error::other("the sandbox is stopping"));
         };
         let token = ids.next();
-        Ok((token, OnDisk(directory.path().join(format!("{}", token.number)))))
+        Ok((token, OnDisk(directory.path().join(token.number.to_string()))))
+    }
+
+    /// Removes the directory with all that is in it.
+    pub fn close(&self) {
+        *self.directory() = Directory::Removed;
     }
 
     /// Keeps a draft whose content is whole.
@@ -125,6 +137,10 @@ impl Files {
 
     pub fn count(&self) -> u64 {
         self.kept().len() as u64
+    }
+
+    fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<String, Arc<StoredFile>>> {

@@ -128,10 +128,12 @@ impl Batches {
         self.queue.clear();
     }
 
-    /// Ends the lives of all provider batches where they stand.
-    pub fn stop(&self) {
+    /// Ends the lives of all provider batches where they stand, and removes all files.
+    pub async fn stop(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        self.tasks().abort_all();
+        let mut tasks = std::mem::take(&mut *self.tasks());
+        tasks.shutdown().await;
+        self.files.close();
     }
 
     pub(self) fn is_closing(&self) -> bool {
