@@ -2,11 +2,15 @@
 
 mod answer;
 mod arrival;
+mod asked;
 mod clock;
+mod completion;
 mod config;
 mod control;
 mod deliveries;
 mod error;
+mod exchange;
+mod family;
 pub mod fault;
 mod limits;
 pub mod log;
@@ -15,6 +19,7 @@ mod reply;
 mod server;
 mod state;
 mod stats;
+mod value;
 
 pub use answer::{Answer, count_tokens, echo};
 pub use config::{Config, Model, Patch};

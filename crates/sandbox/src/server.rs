@@ -18,7 +18,9 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::control;
 use crate::error::Error;
-use crate::openai;
+use crate::exchange::exchange;
+use crate::family::Family;
+use crate::openai::{self, OpenAi};
 use crate::reply::{Body, Reply};
 use crate::state::Sandbox;
 
@@ -95,7 +97,7 @@ async fn connection(sandbox: Arc<Sandbox>, stream: TcpStream, mut stopping: watc
 async fn route(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Result<HttpResponse, ConnectionClosed> {
     let path = request.uri().path();
     if path.ends_with("/chat/completions") && request.method() == Method::POST {
-        return openai::completions(sandbox, request).await;
+        return exchange::<OpenAi>(sandbox, request).await;
     }
     let reply = if path.starts_with("/_sandbox/") {
         control::handle(sandbox, request).await
@@ -103,19 +105,19 @@ async fn route(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Resu
         models(&sandbox.config(), &request).unwrap_or_else(Reply::from)
     };
     // Number 0: the numbers of the oracle log have no gaps.
-    reply.into_response(0, ()).ok_or(ConnectionClosed)
+    reply.into_response(OpenAi::REQUEST_ID, 0, ()).ok_or(ConnectionClosed)
 }
 
 /// `GET …/models` and `GET …/models/{model}`; everything else is unknown.
 fn models(config: &Config, request: &Request<body::Incoming>) -> Result<Reply, openai::ApiError> {
     let path = request.uri().path();
     let Some((_, name)) = path.split_once("/models").filter(|_| request.method() == Method::GET) else {
-        return Err(openai::ApiError::unknown_url(request.method(), path));
+        return Err(openai::ApiError::unknown_url(request.method().as_str(), path));
     };
-    openai::authenticate(config, openai::bearer(request.headers()))?;
+    OpenAi.authenticate(config, OpenAi::key(request.headers()))?;
     match name.strip_prefix('/') {
         None if name.is_empty() => Ok(openai::list(config)),
         Some(name) => openai::retrieve(config, name),
-        None => Err(openai::ApiError::unknown_url(request.method(), path)),
+        None => Err(openai::ApiError::unknown_url(request.method().as_str(), path)),
     }
 }

@@ -4,7 +4,7 @@ mod apply;
 mod configured;
 mod marker;
 mod parse;
-mod status;
+mod retry;
 
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +14,8 @@ pub use configured::ConfiguredFault;
 pub(crate) use configured::split_mix;
 pub(crate) use marker::from_texts;
 pub use parse::InvalidFault;
+pub use retry::Retry;
+pub(crate) use retry::json_duration;
 
 /// Something that goes wrong with one request. Written as in a marker: `status code=500`. The table of the
 /// crate's documentation says what each does on the wire.
@@ -107,25 +109,6 @@ pub enum Fault {
     Unicode,
 }
 
-/// How a rate limit tells its delay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// Not at all.
-    None,
-    /// `retry-after` in seconds, rounded up.
-    Seconds,
-    /// `retry-after-ms`.
-    Ms,
-    /// `retry-after` as an HTTP date.
-    Date,
-    /// `retry-after` that is neither number nor date.
-    Garbage,
-    /// `retry-after` of a year.
-    Huge,
-    /// `retry-after` as an HTTP date an hour ago.
-    Past,
-}
-
 impl Fault {
     /// The name, as in a marker and in the oracle log.
     pub fn name(&self) -> &'static str {
@@ -161,21 +144,6 @@ impl Fault {
             Self::Nul => "nul",
             Self::NulFinishReason => "nul_finish_reason",
             Self::Unicode => "unicode",
-        }
-    }
-}
-
-impl Retry {
-    /// The value of the parameter `retry`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Seconds => "seconds",
-            Self::Ms => "ms",
-            Self::Date => "date",
-            Self::Garbage => "garbage",
-            Self::Huge => "huge",
-            Self::Past => "past",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The parameters beside the messages: which exist, and what they may be.
 
 use super::error::ApiError;
-use super::value::{Fields, Value};
+use crate::value::{Fields, Value};
 
 /// What a parameter may be, besides null.
 enum Check {

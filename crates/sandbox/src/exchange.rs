@@ -1,4 +1,4 @@
-//! `POST /chat/completions`.
+//! The course of a real-time request, the same whoever's words it comes in.
 
 use std::borrow::Cow;
 use std::io;
@@ -9,23 +9,19 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body};
 
-use super::completion::{Completion, Content, ReportedUsage};
-use super::error::ApiError;
-use super::request::ChatRequest;
-use super::value::{Fields, Value};
-use super::{authenticate, bearer, key_tail};
 use crate::answer::echo;
 use crate::arrival::{Arrival, Identity};
-use crate::config::Config;
+use crate::asked::Asked;
+use crate::completion::{Completion, Content, Finish, ReportedUsage};
+use crate::config::{Config, Model};
+use crate::family::{Family, Objection, key_tail};
 use crate::fault::{self, Fault};
 use crate::limits::{Levels, Permit};
 use crate::log;
 use crate::reply::{LONGEST, Payload, Reply};
 use crate::server::{ConnectionClosed, HttpResponse};
 use crate::state::Sandbox;
-
-/// The largest body read.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+use crate::value::{Fields, Value};
 
 /// All that is decided about a request when it arrives.
 struct Decision {
@@ -37,19 +33,21 @@ struct Decision {
 }
 
 /// Decides, logs, works, answers; in this order.
-pub(crate) async fn completions(
+pub(crate) async fn exchange<F: Family>(
     sandbox: &Arc<Sandbox>,
     request: Request<body::Incoming>,
 ) -> Result<HttpResponse, ConnectionClosed> {
     let (parts, body) = request.into_parts();
-    let body = read(body).await?;
+    let family = F::of(&parts);
+    let body = read(body, F::MAX_BODY_BYTES).await?;
     let arrival = Arrival::new(sandbox);
     let config = sandbox.config();
     let meeting = Meeting {
         sandbox,
         config: &config,
         arrival: &arrival,
-        key: bearer(&parts.headers),
+        family: &family,
+        key: F::key(&parts.headers),
         identity: Identity::new(sandbox, body.as_deref().unwrap_or_default()),
     };
     let (reply, permit) = meeting.decide_and_log(body.as_deref());
@@ -67,12 +65,12 @@ pub(crate) async fn completions(
         waiting.over();
     }
     let seq = arrival.seq;
-    reply.into_response(seq, (arrival, permit)).ok_or(ConnectionClosed)
+    reply.into_response(F::REQUEST_ID, seq, (arrival, permit)).ok_or(ConnectionClosed)
 }
 
 /// The body, or None where it is too large.
-async fn read(body: body::Incoming) -> Result<Option<Bytes>, ConnectionClosed> {
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+async fn read(body: body::Incoming, max_bytes: usize) -> Result<Option<Bytes>, ConnectionClosed> {
+    match Limited::new(body, max_bytes).collect().await {
         Ok(body) => Ok(Some(body.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Ok(None),
         // The client went away before the request was whole: nothing has arrived.
@@ -92,41 +90,43 @@ fn work_time(config: &Config, reply: &Reply, seq: u64) -> Duration {
     Duration::from_millis(config.latency_ms.saturating_add(jitter)) + reply.delay
 }
 
-fn parse(body: &[u8]) -> Result<Fields<'_>, ApiError> {
+fn parse(body: Option<&[u8]>, max_bytes: usize) -> Result<Fields<'_>, Objection<'static>> {
+    let body = body.ok_or(Objection::TooLarge { max_bytes })?;
     match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(ApiError::not_json()),
+        _ => Err(Objection::NotJson),
     }
 }
 
 /// One request and the sandbox that it meets.
-struct Meeting<'a> {
+struct Meeting<'a, F> {
     sandbox: &'a Sandbox,
     config: &'a Config,
     arrival: &'a Arrival,
+    family: &'a F,
     key: Option<&'a str>,
     identity: Identity<'a>,
 }
 
-impl Meeting<'_> {
+impl<F: Family> Meeting<'_, F> {
     /// Decides and logs. A reply that cannot be logged is not given.
     fn decide_and_log(&self, body: Option<&[u8]>) -> (Reply, Option<Permit>) {
-        let fields = body.ok_or_else(|| ApiError::too_large(MAX_BODY_BYTES)).and_then(parse);
+        let fields = parse(body, F::MAX_BODY_BYTES);
         let decision = match &fields {
-            Ok(fields) => self.decide(fields).unwrap_or_else(Decision::from),
-            Err(error) => error.clone().into(),
+            Ok(fields) => self.decide(fields).unwrap_or_else(|error| self.refusal(error)),
+            Err(objection) => self.refusal(self.family.error(objection)),
         };
-        let model = fields.as_ref().ok().and_then(|fields| fields.text("model"));
+        let model = fields.as_ref().ok().and_then(|fields| self.family.model(fields));
         if let Err(error) = self.log(model, &decision) {
             tracing::error!(%error, "sandbox cannot write its oracle log");
-            return (ApiError::log_failed().into(), None);
+            return (self.refusal(self.family.error(&Objection::LogFailed)).reply, None);
         }
         let mut reply = decision.reply;
         let billed = reply.billed_tokens.map(|tokens| (decision.prompt_tokens, tokens));
         let status = reply.sent_status();
         self.sandbox.counters().decide(status, billed, decision.fault);
         if self.config.rate_limit_headers {
-            reply = decision.levels.put_on(reply);
+            reply = F::put_levels(&decision.levels, reply, self.arrival.at);
         }
         (reply, decision.permit)
     }
@@ -151,37 +151,36 @@ impl Meeting<'_> {
         })
     }
 
-    /// Checks the bearer, the request, the model, the context window and the limits; then meets a fault or
+    /// Checks the key, the request, the model, the context window and the limits; then meets a fault or
     /// answers.
-    fn decide(&self, fields: &Fields<'_>) -> Result<Decision, ApiError> {
-        let key = authenticate(self.config, self.key)?;
-        let request = ChatRequest::new(fields)?;
-        let model = self.config.models.get(request.model);
-        let model = model.ok_or_else(|| ApiError::unknown_model(request.model))?;
-        let prompt_tokens = request.prompt_tokens();
-        let answer_tokens = request.max_tokens.unwrap_or(0);
+    fn decide(&self, fields: &Fields<'_>) -> Result<Decision, F::Error> {
+        let key = self.family.authenticate(self.config, self.key)?;
+        let asked = self.family.read(fields)?;
+        let object = |objection| self.family.error(&objection);
+        let model = self.config.models.get(asked.model);
+        let model = model.ok_or_else(|| object(Objection::UnknownModel(asked.model)))?;
+        let prompt_tokens = asked.prompt_tokens();
+        let answer_tokens = asked.max_tokens.unwrap_or(0);
         let tokens = prompt_tokens.saturating_add(answer_tokens);
         if tokens > model.context_tokens {
-            return Err(ApiError::context_length(prompt_tokens, answer_tokens, model.context_tokens));
+            let context_tokens = model.context_tokens;
+            return Err(object(Objection::ContextLength { prompt_tokens, answer_tokens, context_tokens }));
         }
         let (permit, levels) = if model.is_limited() {
             let now = self.arrival.at.instant;
-            match self.sandbox.limiter.admit((request.model, model), key, tokens, now) {
+            match self.sandbox.limiter.admit((asked.model, model), key, tokens, now) {
                 Ok((permit, levels)) => (Some(permit), levels),
                 Err(refused) => {
-                    return Ok(Decision {
-                        levels: refused.levels,
-                        prompt_tokens,
-                        ..Decision::from(Reply::from(refused))
-                    });
+                    let reply = F::rate_limit(&refused.rate_limit(), self.arrival.seq);
+                    return Ok(Decision { levels: refused.levels, prompt_tokens, ..reply.into() });
                 }
             }
         } else {
             (None, Levels::default())
         };
-        let fault = self.fault(&request)?;
+        let fault = self.fault(&asked)?;
         Ok(Decision {
-            reply: self.reply(&request, prompt_tokens, fault.as_ref()),
+            reply: self.reply(&asked, model, prompt_tokens, fault.as_ref()),
             fault: fault.map(|fault| fault.name()),
             prompt_tokens,
             levels,
@@ -190,47 +189,47 @@ impl Meeting<'_> {
     }
 
     /// A marker's fault, or else a configured one.
-    fn fault(&self, request: &ChatRequest<'_>) -> Result<Option<Fault>, ApiError> {
-        let by_marker = fault::from_texts(request.texts(), || self.identity.delivery())
-            .map_err(|error| ApiError::invalid_marker(&error))?;
+    fn fault(&self, asked: &Asked<'_>) -> Result<Option<Fault>, F::Error> {
+        let by_marker = fault::from_texts(asked.texts.iter().copied(), || self.identity.delivery())
+            .map_err(|error| self.family.error(&Objection::Marker(&error)))?;
         if by_marker.is_some() {
             return Ok(by_marker);
         }
         let mut configured = self.config.faults.iter().enumerate();
         let met = configured.find(|(index, fault)| {
             let (digest, delivery) = (self.identity.digest(), self.identity.delivery());
-            fault.meets(request.model, digest, delivery, self.config.seed, *index)
+            fault.meets(asked.model, digest, delivery, self.config.seed, *index)
         });
         Ok(met.map(|(_, configured)| configured.fault.clone()))
     }
 
-    fn reply(&self, request: &ChatRequest<'_>, prompt_tokens: u64, fault: Option<&Fault>) -> Reply {
-        let prompt = request.prompt();
-        let answer = echo(&prompt, self.config.answer_bytes, request.max_tokens);
+    fn reply(&self, asked: &Asked<'_>, model: &Model, prompt_tokens: u64, fault: Option<&Fault>) -> Reply {
+        let prompt = asked.prompt();
+        let answer = echo(&prompt, self.config.answer_bytes, asked.max_tokens);
         let completion = Completion {
             seq: self.arrival.seq,
-            created: self.arrival.at.unix_ms / 1000,
-            model: request.model,
+            unix_ms: self.arrival.at.unix_ms,
+            model: asked.model,
             content: Content::Text(&answer.text),
-            finish_reason: if answer.truncated { "length" } else { "stop" },
+            finish: if answer.truncated { Finish::Length } else { Finish::Stop },
             prompt_tokens,
+            cached_tokens: model.cached_tokens.min(prompt_tokens),
+            thinking_tokens: model.thinking_tokens,
             usage: ReportedUsage::True,
         };
         match fault {
-            Some(fault) => fault::apply(fault, completion, self.arrival.at.unix_ms),
-            None => Reply::answer(&completion),
+            Some(fault) => fault::apply(self.family, fault, completion),
+            None => F::answer(&completion),
         }
+    }
+
+    fn refusal(&self, error: F::Error) -> Decision {
+        F::error_reply(error, self.arrival.seq).into()
     }
 }
 
 impl From<Reply> for Decision {
     fn from(reply: Reply) -> Self {
         Self { reply, fault: None, prompt_tokens: 0, levels: Levels::default(), permit: None }
-    }
-}
-
-impl From<ApiError> for Decision {
-    fn from(error: ApiError) -> Self {
-        Reply::from(error).into()
     }
 }
