@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod anthropic;
 mod arrival;
 mod asked;
+mod check;
 mod clock;
 mod completion;
 mod config;
@@ -12,6 +14,7 @@ mod error;
 mod exchange;
 mod family;
 pub mod fault;
+mod gemini;
 mod limits;
 pub mod log;
 mod openai;

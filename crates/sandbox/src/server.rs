@@ -15,11 +15,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::anthropic;
 use crate::config::Config;
 use crate::control;
 use crate::error::Error;
 use crate::exchange::exchange;
 use crate::family::Family;
+use crate::gemini;
 use crate::openai::{self, OpenAi};
 use crate::reply::{Body, Reply};
 use crate::state::Sandbox;
@@ -96,6 +98,12 @@ async fn connection(sandbox: Arc<Sandbox>, stream: TcpStream, mut stopping: watc
 
 async fn route(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Result<HttpResponse, ConnectionClosed> {
     let path = request.uri().path();
+    if path.starts_with("/anthropic/") {
+        return anthropic::handle(sandbox, request).await;
+    }
+    if path.starts_with("/gemini/") {
+        return gemini::handle(sandbox, request).await;
+    }
     if path.ends_with("/chat/completions") && request.method() == Method::POST {
         return exchange::<OpenAi>(sandbox, request).await;
     }

@@ -1,6 +1,8 @@
 //! What each fault makes of a reply.
 
-use super::Fault;
+use std::time::Duration;
+
+use super::{Fault, Retry};
 use crate::completion::{Completion, Content, Finish, ReportedUsage};
 use crate::family::{Family, Objection, RateLimit, Wait};
 use crate::limits::Limit;
@@ -24,21 +26,17 @@ pub(crate) fn apply<F: Family>(family: &F, fault: &Fault, completion: Completion
     let error = |objection| F::error_reply(family.error(&objection), completion.seq);
     match fault {
         Fault::Status { code: 502, error: None, kind: None } => {
-            Reply::new(502, "text/html", BAD_GATEWAY.as_bytes().to_vec())
+            Reply { status: 502, ..ok("text/html", BAD_GATEWAY.as_bytes().to_vec()) }
         }
         Fault::Status { code, error: name, kind } => {
             error(Objection::Status { status: *code, code: name.as_deref(), kind: kind.as_deref() })
         }
-        Fault::RateLimit { retry, delay } => {
-            let wait = Wait::Told { retry: *retry, delay: *delay, unix_ms: completion.unix_ms };
-            F::rate_limit(&RateLimit { limit: Limit::Requests, detail: "on demand", wait }, completion.seq)
-        }
+        Fault::RateLimit { retry, delay } => rate_limit::<F>(*retry, *delay, &completion),
         Fault::InsufficientQuota => error(Objection::Quota),
-        Fault::ContextLength => error(Objection::ContextLength {
-            prompt_tokens: completion.prompt_tokens,
-            answer_tokens: 0,
-            context_tokens: 1,
-        }),
+        Fault::ContextLength => {
+            let prompt_tokens = completion.prompt_tokens;
+            error(Objection::ContextLength { prompt_tokens, answer_tokens: 0, context_tokens: 1 })
+        }
         Fault::Timeout => Reply::unanswered(Payload::Silence),
         Fault::Slow { delay } => Reply { delay: *delay, ..F::answer(&completion) },
         Fault::Drip { interval } => ok(JSON, Payload::Drip(*interval)),
@@ -63,13 +61,18 @@ pub(crate) fn apply<F: Family>(family: &F, fault: &Fault, completion: Completion
         Fault::NegativeUsage => usage(ReportedUsage::Negative),
         Fault::HugeUsage => usage(ReportedUsage::Huge),
         Fault::ToolCall => {
-            F::answer(&Completion { finish: Finish::ToolCall, content: Content::ToolCall, ..completion })
+            F::answer(&Completion { content: Content::ToolCall, finish: Finish::ToolCall, ..completion })
         }
         Fault::LoneSurrogate => answer(Content::LoneSurrogate(text)),
         Fault::Nul => with_text::<F>(completion, &format!("{text}\0")),
         Fault::NulFinishReason => F::answer(&Completion { finish: Finish::Nul, ..completion }),
         Fault::Unicode => with_text::<F>(completion, &format!("{text}{UNICODE}")),
     }
+}
+
+fn rate_limit<F: Family>(retry: Retry, delay: Duration, completion: &Completion<'_>) -> Reply {
+    let wait = Wait::Told { retry, delay, unix_ms: completion.unix_ms };
+    F::rate_limit(&RateLimit { limit: Limit::Requests, detail: "on demand", wait }, completion.seq)
 }
 
 /// A 200 for which nobody worked.
@@ -92,7 +95,7 @@ fn cut(mut body: Vec<u8>) -> Payload {
 
 fn half<F: Family>(completion: Completion<'_>, finish: Finish) -> Reply {
     let content = Content::Text(first_half(completion.content.text()));
-    F::answer(&Completion { finish, content, ..completion })
+    F::answer(&Completion { content, finish, ..completion })
 }
 
 /// The text's first half, on a char boundary.
