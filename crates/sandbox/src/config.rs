@@ -52,6 +52,10 @@ pub struct Model {
     pub tokens_per_minute: Option<u64>,
     /// Requests at work at once, for each bearer.
     pub max_concurrency: Option<u64>,
+    /// So many of a prompt's tokens, at most all, are said to come from a cache.
+    pub cached_tokens: u64,
+    /// Tokens of thought before each answer: billed with its own, and not limited by what the request asks for.
+    pub thinking_tokens: u64,
 }
 
 /// A change of the configuration at run time, by `PATCH /_sandbox/config`. What is absent stays.
@@ -105,6 +109,8 @@ impl Default for Model {
             requests_per_minute: None,
             tokens_per_minute: None,
             max_concurrency: None,
+            cached_tokens: 0,
+            thinking_tokens: 0,
         }
     }
 }

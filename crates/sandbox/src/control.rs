@@ -37,7 +37,7 @@ pub(crate) async fn handle(sandbox: &Sandbox, request: Request<body::Incoming>) 
             sandbox.reset();
             Reply::json(&Done { reset: true })
         }
-        _ => ApiError::unknown_url(&method, &path).into(),
+        _ => ApiError::unknown_url(method.as_str(), &path).into(),
     }
 }
 

@@ -1,15 +1,23 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod anthropic;
 mod arrival;
+mod asked;
 mod batch;
 mod call;
+mod check;
 mod clock;
+mod completion;
 mod config;
 mod control;
 mod deliveries;
+mod desk;
 mod error;
+mod exchange;
+mod family;
 pub mod fault;
+mod gemini;
 mod limits;
 pub mod log;
 mod openai;
@@ -17,6 +25,7 @@ mod reply;
 mod server;
 mod state;
 mod stats;
+mod value;
 
 pub use answer::{Answer, count_tokens, echo};
 pub use batch::{BatchConfig, CallFault, ConfiguredOutcome, Operation, OperationFault, Outcome, Webhook};

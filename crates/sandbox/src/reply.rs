@@ -14,7 +14,8 @@ use serde::Serialize;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use crate::openai::Completion;
+/// The media type of nearly everything.
+pub(crate) const JSON: &str = "application/json";
 
 /// Nothing is kept open for longer.
 pub(crate) const LONGEST: Duration = Duration::from_mins(10);
@@ -87,17 +88,10 @@ impl Reply {
         }
     }
 
-    /// A billed 200.
-    pub fn answer(completion: &Completion<'_>) -> Self {
-        let mut reply = Self::new(200, "application/json", completion.body());
-        reply.billed_tokens = Some(completion.completion_tokens());
-        reply
-    }
-
     /// A free 200 with `value`, whose types must be such that they always serialise.
     pub fn json(value: &impl Serialize) -> Self {
         let body = serde_json::to_vec(value).expect("plain structs with string keys serialise");
-        Self::new(200, "application/json", body)
+        Self::new(200, JSON, body)
     }
 
     /// Nothing is sent.
@@ -134,8 +128,14 @@ impl Reply {
         (!matches!(self.payload, Payload::Silence | Payload::Close)).then_some(self.status)
     }
 
-    /// The response, holding on to `held` as long as a stream goes on. None closes the connection.
-    pub fn into_response<H: Send + 'static>(self, seq: u64, held: H) -> Option<Response<Body>> {
+    /// The response, holding on to `held` as long as a stream goes on. None closes the connection. The request's
+    /// id is its number in the header named so.
+    pub fn into_response<H: Send + 'static>(
+        self,
+        request_id: Option<&'static str>,
+        seq: u64,
+        held: H,
+    ) -> Option<Response<Body>> {
         let mut length = None;
         let body = match self.payload {
             Payload::Whole(body) => Either::Left(Full::from(body)),
@@ -163,9 +163,10 @@ impl Reply {
         if let Some(length) = length {
             headers.insert(CONTENT_LENGTH, length.into());
         }
-        let request_id = format!("req_{seq:016x}");
-        let request_id = HeaderValue::try_from(request_id).expect("hexadecimal is a valid header");
-        headers.insert("x-request-id", request_id);
+        if let Some(name) = request_id {
+            let id = HeaderValue::try_from(format!("req_{seq:016x}")).expect("hexadecimal is a valid header");
+            headers.insert(name, id);
+        }
         for (name, value) in self.headers {
             headers.insert(HeaderName::from_static(name), value);
         }

@@ -16,11 +16,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::control;
 use crate::error::Error;
-use crate::openai::{self, Flavour};
-use crate::reply::{Body, LONGEST, Payload};
+use crate::exchange::exchange;
+use crate::family::Family;
+use crate::openai::{self, OpenAi};
+use crate::reply::{Body, LONGEST, Payload, Reply};
 use crate::state::Sandbox;
+use crate::{anthropic, control, gemini};
 
 /// How long requests at work may go on after the shutdown began.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
@@ -95,19 +97,28 @@ async fn connection(sandbox: Arc<Sandbox>, stream: TcpStream, mut stopping: watc
 
 async fn route(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Result<HttpResponse, ConnectionClosed> {
     let path = request.uri().path();
+    if path.starts_with("/anthropic/") {
+        return anthropic::handle(sandbox, request).await;
+    }
+    if path.starts_with("/gemini/") {
+        return gemini::handle(sandbox, request).await;
+    }
     if path.ends_with("/chat/completions") && request.method() == Method::POST {
-        let flavour = Flavour::of(path);
-        return openai::completions(sandbox, flavour, request).await;
+        return exchange::<OpenAi>(sandbox, request).await;
     }
     let reply = if path.starts_with("/_sandbox/") {
         control::handle(sandbox, request).await
     } else {
-        openai::route(sandbox, Flavour::of(path), request).await
+        openai::handle(sandbox, request).await
     };
+    send(reply, OpenAi::REQUEST_ID).await
+}
+
+/// Sends a reply that is not one of the numbered requests'; those of the oracle log have no gaps.
+pub(crate) async fn send(reply: Reply, request_id: Option<&'static str>) -> Result<HttpResponse, ConnectionClosed> {
     if let Payload::Silence = reply.payload {
         tokio::time::sleep(LONGEST).await;
         return Err(ConnectionClosed);
     }
-    // Number 0: the numbers of the oracle log have no gaps.
-    reply.into_response(0, ()).ok_or(ConnectionClosed)
+    reply.into_response(request_id, 0, ()).ok_or(ConnectionClosed)
 }

@@ -9,8 +9,8 @@ use super::record::ProviderBatch;
 use super::upload::Received;
 use super::wire::Wire;
 use crate::call::Call;
+use crate::family::key_tail;
 use crate::log;
-use crate::openai::key_tail;
 use crate::state::Sandbox;
 
 /// Keeps a file that has arrived, which expires after `life`.

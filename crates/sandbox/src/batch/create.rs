@@ -9,9 +9,9 @@ use super::queue::Full;
 use super::record::{Facts, ProviderBatch};
 use super::wire::Wire;
 use crate::config::Config;
+use crate::family::key_tail;
 use crate::fault::split_mix;
 use crate::log;
-use crate::openai::key_tail;
 use crate::state::Sandbox;
 
 /// What a family asks for.

@@ -1,5 +1,6 @@
 //! Provider batches and the files that they work on, whatever the wire format: their life cycle, limits and faults.
 
+mod answer;
 mod calls;
 mod config;
 mod create;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+pub(crate) use answer::{answer, error, prompt_tokens};
 pub(crate) use calls::{cancel, delete_file, keep, list};
 pub use config::BatchConfig;
 pub(crate) use create::{New, Refusal, create};
@@ -39,7 +41,7 @@ pub(crate) use queue::Full;
 pub(crate) use record::{Problem, ProviderBatch, Stage, View};
 pub(crate) use upload::{UploadError, receive};
 pub use webhook::Webhook;
-pub(crate) use wire::{Answer, Desk, Errors, Item, Measured, RowKind, RowResult, Rules, Wire};
+pub(crate) use wire::{Answer, At, Errors, Item, Measured, RowKind, RowResult, Rules, Wire};
 
 use crate::clock::Moment;
 use crate::config::Config;

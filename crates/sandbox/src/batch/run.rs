@@ -5,12 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use super::answer::SERVER_ERROR;
 use super::files::{Label, OnDisk, StoredFile};
 use super::ids::Token;
 use super::marker::{self, RowFault};
 use super::record::{ProviderBatch, Results};
 use super::validate::Index;
-use super::wire::{Answer, Desk, Errors, Item, RowKind, RowResult};
+use super::wire::{Answer, At, Errors, Item, RowKind, RowResult};
 use crate::arrival::Identity;
 use crate::config::Config;
 use crate::fault::split_mix;
@@ -18,9 +19,6 @@ use crate::state::Sandbox;
 
 /// After so many requests it looks whether the sandbox stops.
 const STEP: usize = 1024;
-
-/// The error of a request that the provider failed to answer.
-pub(crate) const SERVER_ERROR: u16 = 500;
 
 /// What is answered of a provider batch, and what becomes of the rest.
 pub(super) struct Work<'a> {
@@ -164,8 +162,8 @@ impl Sink<'_> {
     fn answer(&self, row: usize, item: &Item<'_>, identity: &Identity<'_>, again: bool) -> Answer {
         let Work { sandbox, config, batch, .. } = *self.work;
         let seq = number(batch, row);
-        let desk = Desk { config, at: sandbox.clock.now(), seq, identity, again };
-        batch.wire.answer(&desk, item.body)
+        let at = At { config, batch, at: sandbox.clock.now(), seq, identity, again };
+        batch.wire.answer(&at, item.body)
     }
 
     /// Counts an answer and charges it.

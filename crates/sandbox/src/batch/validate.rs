@@ -117,7 +117,7 @@ impl Validation<'_> {
             let param = Some("custom_id".to_owned());
             return Err(Problem { code: "duplicate_custom_id", message, param, line: Some(number) });
         }
-        let measured = self.batch.wire.measure(item.body);
+        let measured = self.batch.wire.measure(item.body, self.batch);
         self.index.tokens = self.index.tokens.saturating_add(measured.prompt_tokens);
         if self.batch.wire.rules().one_model {
             self.check_model(measured.model.as_deref()).map_err(at)?;

@@ -24,10 +24,10 @@ pub(crate) trait Wire: Send + Sync {
     fn split<'a>(&self, line: &'a [u8], batch: &ProviderBatch) -> Result<Item<'a>, Problem>;
 
     /// Model and prompt tokens of a request's body; tokens are 0 where the body is invalid.
-    fn measure<'a>(&self, body: &'a [u8]) -> Measured<'a>;
+    fn measure<'a>(&self, body: &'a [u8], batch: &ProviderBatch) -> Measured<'a>;
 
     /// The answer that the real-time route would give.
-    fn answer(&self, desk: &Desk<'_>, body: &[u8]) -> Answer;
+    fn answer(&self, at: &At<'_>, body: &[u8]) -> Answer;
 
     /// Appends the line of a result, without its end.
     fn write(&self, line: &mut Vec<u8>, result: &RowResult<'_>);
@@ -97,8 +97,10 @@ pub(crate) struct Measured<'a> {
 }
 
 /// Where a request of a provider batch is answered.
-pub(crate) struct Desk<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
     pub config: &'a Config,
+    pub batch: &'a ProviderBatch,
     pub at: Moment,
     /// Makes the ids of the answer.
     pub seq: u64,

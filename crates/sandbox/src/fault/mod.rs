@@ -4,7 +4,7 @@ mod apply;
 mod configured;
 mod marker;
 mod parse;
-mod status;
+mod retry;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,8 @@ pub(crate) use configured::split_mix;
 pub(crate) use marker::from_texts;
 pub use parse::InvalidFault;
 pub(crate) use parse::Words;
-pub(crate) use status::{json_reply as json_status_reply, usual_reply as status_reply};
+pub use retry::Retry;
+pub(crate) use retry::json_duration;
 
 /// Something that goes wrong with one request. Written as in a marker: `status code=500`. The table of the
 /// crate's documentation says what each does on the wire.
@@ -109,25 +110,6 @@ pub enum Fault {
     Unicode,
 }
 
-/// How a rate limit tells its delay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// Not at all.
-    None,
-    /// `retry-after` in seconds, rounded up.
-    Seconds,
-    /// `retry-after-ms`.
-    Ms,
-    /// `retry-after` as an HTTP date.
-    Date,
-    /// `retry-after` that is neither number nor date.
-    Garbage,
-    /// `retry-after` of a year.
-    Huge,
-    /// `retry-after` as an HTTP date an hour ago.
-    Past,
-}
-
 impl Fault {
     /// Whether it breaks the connection or what it carries, rather than what is answered.
     pub(crate) fn is_of_the_connection(&self) -> bool {
@@ -180,21 +162,6 @@ impl Fault {
             Self::Nul => "nul",
             Self::NulFinishReason => "nul_finish_reason",
             Self::Unicode => "unicode",
-        }
-    }
-}
-
-impl Retry {
-    /// The value of the parameter `retry`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Seconds => "seconds",
-            Self::Ms => "ms",
-            Self::Date => "date",
-            Self::Garbage => "garbage",
-            Self::Huge => "huge",
-            Self::Past => "past",
         }
     }
 }

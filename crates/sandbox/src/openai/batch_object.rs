@@ -3,14 +3,14 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 
-use super::flavour::Flavour;
+use super::OpenAi;
 use crate::batch::{Outcome, Problem, ProviderBatch, Stage, View};
 use crate::clock::Moment;
 
 /// The object as it stands.
-pub(super) fn object(flavour: Flavour, batch: &ProviderBatch, now: Moment) -> Value {
+pub(super) fn object(openai: OpenAi, batch: &ProviderBatch, now: Moment) -> Value {
     let view = batch.view(now.instant);
-    let time = |ms: Option<u64>| ms.map_or(Value::Null, |ms| time(flavour, ms));
+    let time = |ms: Option<u64>| ms.map_or(Value::Null, |ms| time(openai, ms));
     let ended = |stage: Stage| time(view.times.ended.filter(|_| view.stage == stage));
     let window = batch.window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX));
     let expires = window.map(|window| batch.created.unix_ms.saturating_add(window));
@@ -27,7 +27,7 @@ pub(super) fn object(flavour: Flavour, batch: &ProviderBatch, now: Moment) -> Va
         "errors": errors(&view.problems),
         "input_file_id": batch.input.id,
         "completion_window": batch.details["completion_window"],
-        "status": status(flavour, view.stage),
+        "status": status(openai, view.stage),
         "output_file_id": file(&view.results.output),
         "error_file_id": error_file,
         "created_at": time(Some(batch.created.unix_ms)),
@@ -39,13 +39,13 @@ pub(super) fn object(flavour: Flavour, batch: &ProviderBatch, now: Moment) -> Va
         "expired_at": ended(Stage::Expired),
         "cancelling_at": time(view.times.cancelling),
         "cancelled_at": ended(Stage::Cancelled),
-        "request_counts": counts(flavour, &view),
+        "request_counts": counts(openai, &view),
         "usage": usage(&view),
         "metadata": batch.details["metadata"],
     })
 }
 
-fn status(flavour: Flavour, stage: Stage) -> &'static str {
+fn status(openai: OpenAi, stage: Stage) -> &'static str {
     let (usual, capitalised) = match stage {
         Stage::Validating => ("validating", "Validating"),
         Stage::Running => ("in_progress", "InProgress"),
@@ -57,12 +57,12 @@ fn status(flavour: Flavour, stage: Stage) -> &'static str {
         Stage::Cancelled => ("cancelled", "Cancelled"),
         Stage::Unknown => ("rebalancing", "Rebalancing"),
     };
-    if flavour == Flavour::Azure { capitalised } else { usual }
+    if openai == OpenAi::Azure { capitalised } else { usual }
 }
 
 /// Azure's samples show ISO 8601, all others Unix seconds.
-fn time(flavour: Flavour, unix_ms: u64) -> Value {
-    if flavour != Flavour::Azure {
+fn time(openai: OpenAi, unix_ms: u64) -> Value {
+    if openai != OpenAi::Azure {
         return json!(unix_ms / 1000);
     }
     let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
@@ -71,8 +71,8 @@ fn time(flavour: Flavour, unix_ms: u64) -> Value {
 }
 
 /// Azure's samples show null.
-fn counts(flavour: Flavour, view: &View) -> Value {
-    if flavour == Flavour::Azure {
+fn counts(openai: OpenAi, view: &View) -> Value {
+    if openai == OpenAi::Azure {
         return json!({"total": null, "completed": null, "failed": null});
     }
     json!({"total": view.total, "completed": view.completed, "failed": view.failed})

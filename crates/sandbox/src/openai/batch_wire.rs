@@ -5,19 +5,14 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::desk::{self, Asked, parse};
-use super::error::ApiError;
-use super::flavour::Flavour;
-use super::request::ChatRequest;
-use super::value::{Fields, Value};
+use super::OpenAi;
 use crate::batch::{
-    Answer, Desk, Item, Measured, Problem, ProviderBatch, RowKind, RowResult, Rules, Stage, Token, Wire,
+    self, Answer, At, Item, Measured, Problem, ProviderBatch, RowKind, RowResult, Rules, Stage, Token, Wire,
 };
-use crate::fault;
-use crate::reply::{Payload, Reply};
-
-/// Answers on demand may be larger in real time; a line of a result file must fit into memory.
-const MAX_ANSWER_BYTES: u64 = 256 * 1024 * 1024;
+use crate::completion::{put, put_string};
+use crate::desk::parse;
+use crate::reply::Reply;
+use crate::value::{Fields, Value};
 
 /// A line of an input file.
 #[derive(Deserialize)]
@@ -48,7 +43,7 @@ struct EventData<'a> {
     id: &'a str,
 }
 
-impl Wire for Flavour {
+impl Wire for OpenAi {
     fn family(&self) -> &'static str {
         self.name()
     }
@@ -83,21 +78,15 @@ impl Wire for Flavour {
         Ok(Item { custom_id, body: body.get().as_bytes() })
     }
 
-    fn measure<'a>(&self, body: &'a [u8]) -> Measured<'a> {
+    fn measure<'a>(&self, body: &'a [u8], _batch: &ProviderBatch) -> Measured<'a> {
         let Ok(fields) = parse(body) else {
             return Measured::default();
         };
-        Measured {
-            prompt_tokens: ChatRequest::new(&fields).map_or(0, |request| request.prompt_tokens()),
-            model: into_model(fields),
-        }
+        Measured { prompt_tokens: batch::prompt_tokens(self, &fields), model: into_model(fields) }
     }
 
-    fn answer(&self, at: &Desk<'_>, body: &[u8]) -> Answer {
-        match parse(body).and_then(|fields| answer(at, &fields)) {
-            Ok(answer) => answer,
-            Err(error) => free(error.status, error.into(), None),
-        }
+    fn answer(&self, at: &At<'_>, body: &[u8]) -> Answer {
+        batch::answer(self, at, parse(body))
     }
 
     fn write(&self, line: &mut Vec<u8>, result: &RowResult<'_>) {
@@ -114,7 +103,7 @@ impl Wire for Flavour {
     }
 
     fn error(&self, status: u16) -> Reply {
-        fault::status_reply(status)
+        batch::error(self, status, 0)
     }
 
     fn event(&self, batch: &ProviderBatch, event_id: &str, unix_s: u64) -> Option<Vec<u8>> {
@@ -127,11 +116,11 @@ impl Wire for Flavour {
         };
         let data = EventData { id: &batch.id };
         let event = Event { id: event_id, object: "event", created_at: unix_s, kind, data };
-        (*self == Self::OpenAi).then(|| serde_json::to_vec(&event).expect("strings and numbers serialise"))
+        (*self == Self::Plain).then(|| serde_json::to_vec(&event).expect("strings and numbers serialise"))
     }
 }
 
-impl Flavour {
+impl OpenAi {
     /// Azure shows endpoints without the version.
     fn is_endpoint(self, url: &str, endpoint: &str) -> bool {
         let bare = |path: &str| path.strip_prefix("/v1").map_or_else(|| path.to_owned(), str::to_owned);
@@ -150,49 +139,16 @@ fn into_model(fields: Fields<'_>) -> Option<Cow<'_, str>> {
     if let Value::Text(model) = model { Some(model) } else { None }
 }
 
-fn answer(at: &Desk<'_>, fields: &Fields<'_>) -> Result<Answer, ApiError> {
-    let asked = Asked::new(at.config, fields)?;
-    let desk = desk::Desk { config: at.config, seq: at.seq, at: at.at, again: at.again };
-    let fault = desk.fault(&asked.request, at.identity)?;
-    let name = fault.as_ref().map(fault::Fault::name);
-    if fault.as_ref().is_some_and(fault::Fault::is_of_the_connection) {
-        return Ok(free(500, fault::status_reply(500), name));
-    }
-    let reply = desk.reply(&asked, fault.as_ref());
-    let (status, billed) = (reply.status, reply.billed_tokens.map(|tokens| (asked.prompt_tokens, tokens)));
-    Ok(match into_body(reply) {
-        Some(body) => Answer { status, body, billed, fault: name },
-        // A page of a proxy, or an answer too large for a line.
-        None if status == 200 => free(500, fault::status_reply(500), name),
-        None => free(status, fault::json_status_reply(status), name),
-    })
-}
-
-/// An answer that costs nothing.
-fn free(status: u16, reply: Reply, fault: Option<&'static str>) -> Answer {
-    Answer { status, body: reply.into_json(), billed: None, fault }
-}
-
-fn into_body(reply: Reply) -> Option<Vec<u8>> {
-    match reply.payload {
-        Payload::Whole(body) if reply.content_type != "text/html" => Some(body),
-        Payload::Padded { head, filler, tail } if filler <= MAX_ANSWER_BYTES => {
-            let filler = vec![b'f'; usize::try_from(filler).ok()?];
-            Some([head, filler, tail].concat())
-        }
-        _ => None,
-    }
-}
-
 /// As documented for OpenAI; others do the same.
 pub(crate) fn write_line(line: &mut Vec<u8>, result: &RowResult<'_>) {
     let number = result.number;
-    line.extend(format!(r#"{{"id":"batch_req_{number:016x}","custom_id":"#).bytes());
+    put(line, format_args!(r#"{{"id":"batch_req_{number:016x}","custom_id":"#));
     put_string(line, result.custom_id);
-    let error = match result.kind {
+    let (code, message) = match result.kind {
         RowKind::Answered { status, body } => {
-            let head = format!(r#","response":{{"status_code":{status},"request_id":"req_{number:016x}","body":"#);
-            line.extend(head.bytes());
+            let request =
+                format_args!(r#","response":{{"status_code":{status},"request_id":"req_{number:016x}","body":"#);
+            put(line, request);
             line.extend(body);
             line.extend(br#"},"error":null}"#);
             return;
@@ -208,12 +164,8 @@ pub(crate) fn write_line(line: &mut Vec<u8>, result: &RowResult<'_>) {
         RowKind::Error { code } => (code, "This request could not be executed."),
     };
     line.extend(br#","response":null,"error":{"code":"#);
-    put_string(line, error.0);
+    put_string(line, code);
     line.extend(br#","message":"#);
-    put_string(line, error.1);
+    put_string(line, message);
     line.extend(b"}}");
-}
-
-fn put_string(line: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(line, text).expect("a Vec takes every write and a string always serialises");
 }

@@ -6,16 +6,17 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use serde_json::{Map, json};
 
+use super::OpenAi;
 use super::batch_object::object;
-use super::desk::parse;
-use super::error::{ApiError, Limit};
+use super::error::ApiError;
 use super::files::is_ready;
-use super::flavour::Flavour;
 use super::page::Page;
-use super::value::{Fields, Value};
 use crate::batch::{self, Full, New, ProviderBatch, Refusal, StoredFile};
 use crate::call::{self, Call};
+use crate::desk::parse;
+use crate::limits::Limit;
 use crate::reply::Reply;
+use crate::value::{Fields, Value};
 
 /// The largest creation read.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -26,32 +27,32 @@ const ENDPOINT: &str = "/v1/chat/completions";
 const FIELDS: [&str; 5] = ["input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"];
 
 /// `POST /batches`
-pub(super) async fn create(call: &Call<'_>, flavour: Flavour, body: Incoming, answered: bool) -> Result<Reply, Reply> {
+pub(super) async fn create(call: &Call<'_>, openai: OpenAi, body: Incoming, answered: bool) -> Result<Reply, Reply> {
     let body = call::read(body, MAX_BODY_BYTES).await.map_err(|_| ApiError::too_large(MAX_BODY_BYTES))?;
-    let fields = parse(&body)?;
-    let new = new(call, flavour, &fields, answered)?;
+    let fields = parse(&body).map_err(|objection| ApiError::from(&objection))?;
+    let new = new(call, openai, &fields, answered)?;
     let created = batch::create(call.sandbox, &call.config, new).map_err(refused)?;
-    Ok(Reply::json(&object(flavour, &created, call.sandbox.clock.now())))
+    Ok(Reply::json(&object(openai, &created, call.sandbox.clock.now())))
 }
 
-fn new(call: &Call<'_>, flavour: Flavour, fields: &Fields<'_>, answered: bool) -> Result<New, ApiError> {
+fn new(call: &Call<'_>, openai: OpenAi, fields: &Fields<'_>, answered: bool) -> Result<New, ApiError> {
     if let Some((name, _)) = fields.0.iter().find(|(name, _)| !FIELDS.contains(&name.as_ref())) {
         let message = format!("Unknown parameter: '{name}'.");
         return Err(ApiError::parameter(name, "unknown_parameter", message));
     }
     let endpoint = text(fields, "endpoint")?;
-    let bare = flavour == Flavour::Azure && endpoint == "/chat/completions";
+    let bare = openai == OpenAi::Azure && endpoint == "/chat/completions";
     if endpoint != ENDPOINT && !bare {
         return Err(ApiError::not_one_of("endpoint", endpoint, &[ENDPOINT]));
     }
     let window_text = text(fields, "completion_window")?;
-    let window = window(call, flavour, window_text)?;
-    check_output_life(flavour, fields)?;
+    let window = window(call, openai, window_text)?;
+    check_output_life(openai, fields)?;
     let metadata = metadata(fields)?;
-    let input = input(call, flavour, text(fields, "input_file_id")?)?;
+    let input = input(call, openai, text(fields, "input_file_id")?)?;
     let tag = metadata.as_ref().map_or_else(|| input.name.clone(), |metadata| json!(metadata).to_string());
     Ok(New {
-        wire: flavour.wire(),
+        wire: openai.wire(),
         key: call.key.clone(),
         input,
         endpoint: endpoint.to_owned(),
@@ -71,32 +72,32 @@ fn text<'a>(fields: &'a Fields<'_>, name: &str) -> Result<&'a str, ApiError> {
     }
 }
 
-fn input(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Arc<StoredFile>, ApiError> {
+fn input(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Arc<StoredFile>, ApiError> {
     let invalid = |message| ApiError::invalid(400, message, Some("input_file_id"), None);
-    let file = call.sandbox.batches.files.get(flavour.name(), id);
+    let file = call.sandbox.batches.files.get(openai.name(), id);
     let file = file.ok_or_else(|| invalid(format!("No such File object: {id}")))?;
     if file.purpose != "batch" {
         return Err(invalid(format!("The file {id} has the purpose '{}', not 'batch'.", file.purpose)));
     }
-    if flavour == Flavour::Azure && !is_ready(call, &file) {
+    if openai == OpenAi::Azure && !is_ready(call, &file) {
         return Err(invalid(format!("The file {id} is not processed yet.")));
     }
     Ok(file)
 }
 
 /// Until the expiry; None where there is none.
-fn window(call: &Call<'_>, flavour: Flavour, text: &str) -> Result<Option<Duration>, ApiError> {
+fn window(call: &Call<'_>, openai: OpenAi, text: &str) -> Result<Option<Duration>, ApiError> {
     let duration = duration(text);
     let allowed = match &call.config.batch.allow_completion_window {
         Some(allowed) => allowed.iter().any(|allowed| allowed == text),
-        None if flavour == Flavour::Groq => duration.is_some_and(|duration| GROQ_WINDOWS.contains(&duration)),
+        None if openai == OpenAi::Groq => duration.is_some_and(|duration| GROQ_WINDOWS.contains(&duration)),
         None => text == "24h",
     };
     if !allowed {
         let message = format!("Invalid 'completion_window': '{text}' is not supported.");
         return Err(ApiError::parameter("completion_window", "invalid_value", message));
     }
-    Ok(Some(duration.unwrap_or(DAY)).filter(|_| flavour != Flavour::Azure))
+    Ok(Some(duration.unwrap_or(DAY)).filter(|_| openai != OpenAi::Azure))
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -112,8 +113,8 @@ fn duration(text: &str) -> Option<Duration> {
     }
 }
 
-fn check_output_life(flavour: Flavour, fields: &Fields<'_>) -> Result<(), ApiError> {
-    let least = if flavour == Flavour::Azure { 1_209_600 } else { 3_600 };
+fn check_output_life(openai: OpenAi, fields: &Fields<'_>) -> Result<(), ApiError> {
+    let least = if openai == OpenAi::Azure { 1_209_600 } else { 3_600 };
     let Some(value) = fields.get("output_expires_after") else {
         return Ok(());
     };
@@ -175,8 +176,8 @@ fn refused(refusal: Refusal) -> Reply {
 }
 
 /// `GET /batches/{id}`
-pub(super) fn get(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Reply, ApiError> {
-    let batch = find(call, flavour, id)?;
+pub(super) fn get(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Reply, ApiError> {
+    let batch = find(call, openai, id)?;
     let now = call.sandbox.clock.now();
     let since_last = batch.polled(now.instant);
     let least = Duration::from_millis(call.config.batch.min_poll_ms);
@@ -185,31 +186,31 @@ pub(super) fn get(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Reply, 
         return Err(ApiError::rate_limit(Limit::Requests, &detail));
     }
     // This poll may be the one that loses it.
-    let batch = if batch.is_lost() { find(call, flavour, id)? } else { batch };
-    Ok(Reply::json(&object(flavour, &batch, now)))
+    let batch = if batch.is_lost() { find(call, openai, id)? } else { batch };
+    Ok(Reply::json(&object(openai, &batch, now)))
 }
 
 /// `GET /batches`
-pub(super) fn list(call: &Call<'_>, flavour: Flavour) -> Result<Reply, ApiError> {
+pub(super) fn list(call: &Call<'_>, openai: OpenAi) -> Result<Reply, ApiError> {
     let now = call.sandbox.clock.now();
-    let batches = batch::list(call, flavour.name()).map_err(|_| ApiError::log_failed())?;
+    let batches = batch::list(call, openai.name()).map_err(|_| ApiError::log_failed())?;
     let page = Page::new(call, &batches, |batch| &batch.id, 20, 100)?;
-    Ok(page.reply(|batch| object(flavour, batch, now)))
+    Ok(page.reply(|batch| object(openai, batch, now)))
 }
 
 /// `POST /batches/{id}/cancel`
-pub(super) fn cancel(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Reply, ApiError> {
-    let batch = find(call, flavour, id)?;
+pub(super) fn cancel(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Reply, ApiError> {
+    let batch = find(call, openai, id)?;
     if batch.stage().has_ended() {
         let message = format!("Cannot cancel a batch with status '{}'.", batch.stage().name());
         return Err(ApiError::invalid(400, message, None, None));
     }
     batch::cancel(call.sandbox, &batch).map_err(|_| ApiError::log_failed())?;
-    Ok(Reply::json(&object(flavour, &batch, call.sandbox.clock.now())))
+    Ok(Reply::json(&object(openai, &batch, call.sandbox.clock.now())))
 }
 
-fn find(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Arc<ProviderBatch>, ApiError> {
+fn find(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Arc<ProviderBatch>, ApiError> {
     let now = call.sandbox.clock.now();
-    let batch = call.sandbox.batches.get(flavour.name(), id, &call.config, now);
+    let batch = call.sandbox.batches.get(openai.name(), id, &call.config, now);
     batch.ok_or_else(|| ApiError::invalid(404, format!("No batch found with id '{id}'."), None, None))
 }

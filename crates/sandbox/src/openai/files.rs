@@ -7,8 +7,8 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use super::OpenAi;
 use super::error::ApiError;
-use super::flavour::Flavour;
 use super::page::Page;
 use crate::batch::{StoredFile, UploadError, delete_file, download, keep, receive};
 use crate::call::Call;
@@ -20,20 +20,20 @@ const USUAL_LIFE: Duration = Duration::from_hours(30 * 24);
 const PURPOSES: [&str; 6] = ["assistants", "batch", "evals", "fine-tune", "user_data", "vision"];
 
 /// `POST /files`
-pub(super) async fn upload(call: &Call<'_>, flavour: Flavour, body: Incoming, answered: bool) -> Reply {
-    match try_upload(call, flavour, body, answered).await {
-        Ok(file) => Reply::json(&object(call, flavour, &file)),
+pub(super) async fn upload(call: &Call<'_>, openai: OpenAi, body: Incoming, answered: bool) -> Reply {
+    match try_upload(call, openai, body, answered).await {
+        Ok(file) => Reply::json(&object(call, openai, &file)),
         Err(error) => error.into(),
     }
 }
 
 async fn try_upload(
     call: &Call<'_>,
-    flavour: Flavour,
+    openai: OpenAi,
     body: Incoming,
     answered: bool,
 ) -> Result<Arc<StoredFile>, ApiError> {
-    let max_bytes = call.config.batch.max_bytes.unwrap_or(flavour.own_rules().max_bytes);
+    let max_bytes = call.config.batch.max_bytes.unwrap_or(openai.own_rules().max_bytes);
     let mut upload = receive(call.sandbox, &call.config, &call.headers, body, max_bytes)
         .await
         .map_err(|error| upload_error(&error))?;
@@ -41,17 +41,17 @@ async fn try_upload(
     if !PURPOSES.contains(&purpose.as_str()) {
         return Err(ApiError::not_one_of("purpose", &purpose, &PURPOSES));
     }
-    let life = life(flavour, upload.field("expires_after[anchor]"), upload.field("expires_after[seconds]"))?;
+    let life = life(openai, upload.field("expires_after[anchor]"), upload.field("expires_after[seconds]"))?;
     let received = upload.file.take().ok_or_else(|| ApiError::missing("file"))?;
     if purpose == "batch" && Path::new(&received.name).extension() != Some("jsonl".as_ref()) {
         let message = format!("Invalid file format: '{}' must end in .jsonl.", received.name);
         return Err(ApiError::invalid(400, message, Some("file"), None));
     }
-    keep(call, flavour.wire(), received, purpose, life, answered).map_err(|_| ApiError::log_failed())
+    keep(call, openai.wire(), received, purpose, life, answered).map_err(|_| ApiError::log_failed())
 }
 
-fn life(flavour: Flavour, anchor: Option<&str>, seconds: Option<&str>) -> Result<Option<Duration>, ApiError> {
-    let least = if flavour == Flavour::Azure { 1_209_600 } else { 3_600 };
+fn life(openai: OpenAi, anchor: Option<&str>, seconds: Option<&str>) -> Result<Option<Duration>, ApiError> {
+    let least = if openai == OpenAi::Azure { 1_209_600 } else { 3_600 };
     match (anchor, seconds) {
         (None, None) => Ok(Some(USUAL_LIFE)),
         (Some("created_at"), Some(seconds)) => {
@@ -77,8 +77,8 @@ fn upload_error(error: &UploadError) -> ApiError {
 }
 
 /// `GET /files`
-pub(super) fn list(call: &Call<'_>, flavour: Flavour) -> Result<Reply, ApiError> {
-    let mut files = call.sandbox.batches.files.list(flavour.name());
+pub(super) fn list(call: &Call<'_>, openai: OpenAi) -> Result<Reply, ApiError> {
+    let mut files = call.sandbox.batches.files.list(openai.name());
     if let Some(purpose) = call.parameter("purpose") {
         files.retain(|file| file.purpose == purpose);
     }
@@ -88,31 +88,31 @@ pub(super) fn list(call: &Call<'_>, flavour: Flavour) -> Result<Reply, ApiError>
         Some(order) => return Err(ApiError::not_one_of("order", order, &["asc", "desc"])),
     }
     let page = Page::new(call, &files, |file| &file.id, 10_000, 10_000)?;
-    Ok(page.reply(|file| object(call, flavour, file)))
+    Ok(page.reply(|file| object(call, openai, file)))
 }
 
 /// `GET /files/{id}`
-pub(super) fn get(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Reply, ApiError> {
-    let file = find(call, flavour, id)?;
-    Ok(Reply::json(&object(call, flavour, &file)))
+pub(super) fn get(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Reply, ApiError> {
+    let file = find(call, openai, id)?;
+    Ok(Reply::json(&object(call, openai, &file)))
 }
 
 /// `DELETE /files/{id}`
-pub(super) fn delete(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Reply, ApiError> {
-    if !delete_file(call.sandbox, flavour.name(), id).map_err(|_| ApiError::log_failed())? {
+pub(super) fn delete(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Reply, ApiError> {
+    if !delete_file(call.sandbox, openai.name(), id).map_err(|_| ApiError::log_failed())? {
         return Err(unknown(id));
     }
     Ok(Reply::json(&json!({"id": id, "object": "file", "deleted": true})))
 }
 
 /// `GET /files/{id}/content`
-pub(super) async fn content(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Reply, ApiError> {
-    let file = find(call, flavour, id)?;
+pub(super) async fn content(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Reply, ApiError> {
+    let file = find(call, openai, id)?;
     download(call, &file).await.map_err(|error| ApiError::server(error.to_string()))
 }
 
-fn find(call: &Call<'_>, flavour: Flavour, id: &str) -> Result<Arc<StoredFile>, ApiError> {
-    call.sandbox.batches.files.get(flavour.name(), id).ok_or_else(|| unknown(id))
+fn find(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Arc<StoredFile>, ApiError> {
+    call.sandbox.batches.files.get(openai.name(), id).ok_or_else(|| unknown(id))
 }
 
 fn unknown(id: &str) -> ApiError {
@@ -125,8 +125,8 @@ pub(super) fn is_ready(call: &Call<'_>, file: &StoredFile) -> bool {
     age >= call.config.batch.file_processing_ms
 }
 
-fn object(call: &Call<'_>, flavour: Flavour, file: &StoredFile) -> Value {
-    let status = if flavour == Flavour::Azure && !is_ready(call, file) { "pending" } else { "processed" };
+fn object(call: &Call<'_>, openai: OpenAi, file: &StoredFile) -> Value {
+    let status = if openai == OpenAi::Azure && !is_ready(call, file) { "pending" } else { "processed" };
     json!({
         "id": file.id,
         "object": "file",

@@ -1,43 +1,31 @@
 //! Those who speak OpenAI's wire format, each in its own way.
 
-use hyper::HeaderMap;
-
-use super::bearer;
 use crate::batch::{Errors, Rules, Wire};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flavour {
-    OpenAi,
+pub(crate) enum OpenAi {
+    Plain,
     Azure,
     Groq,
 }
 
-impl Flavour {
+impl OpenAi {
     /// Who is meant by a path. OpenAI is below any prefix that is no other's.
-    pub fn of(path: &str) -> Self {
+    pub fn below(path: &str) -> Self {
         if path.starts_with("/azure/openai/") {
             Self::Azure
         } else if path.starts_with("/groq/openai/") {
             Self::Groq
         } else {
-            Self::OpenAi
-        }
-    }
-
-    /// The key of a request.
-    pub fn key(self, headers: &HeaderMap) -> Option<&str> {
-        let api_key = || headers.get("api-key")?.to_str().ok().filter(|key| !key.is_empty());
-        match self {
-            Self::Azure => api_key().or_else(|| bearer(headers)),
-            Self::OpenAi | Self::Groq => bearer(headers),
+            Self::Plain
         }
     }
 
     /// The wire format of its provider batches.
     pub fn wire(self) -> &'static dyn Wire {
         match self {
-            Self::OpenAi => &Self::OpenAi,
+            Self::Plain => &Self::Plain,
             Self::Azure => &Self::Azure,
             Self::Groq => &Self::Groq,
         }
@@ -46,7 +34,7 @@ impl Flavour {
     /// As in the oracle log.
     pub fn name(self) -> &'static str {
         match self {
-            Self::OpenAi => "openai",
+            Self::Plain => "openai",
             Self::Azure => "azure",
             Self::Groq => "groq",
         }
@@ -69,7 +57,7 @@ impl Flavour {
         const AZURE: Rules = Rules { max_requests: 100_000, error_file: Errors::OwnFileAlways, ..OPENAI };
         const GROQ: Rules = Rules { max_bytes: 100_000_000, creates_per_hour: None, ..OPENAI };
         match self {
-            Self::OpenAi => &OPENAI,
+            Self::Plain => &OPENAI,
             Self::Azure => &AZURE,
             Self::Groq => &GROQ,
         }

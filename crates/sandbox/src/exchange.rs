@@ -1,4 +1,4 @@
-//! `POST /chat/completions`.
+//! The course of a real-time request, the same whoever's words it comes in.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,23 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::{Request, body};
 
-use super::desk::{Asked, Desk, parse};
-use super::error::ApiError;
-use super::value::Fields;
-use super::{Flavour, authenticate, key_tail};
 use crate::arrival::{Arrival, Identity};
 use crate::call::{self, ReadError};
 use crate::config::Config;
 use crate::deliveries::REAL_TIME;
+use crate::desk::{Desk, parse};
+use crate::family::{Family, Objection, key_tail};
 use crate::fault;
 use crate::limits::{Levels, Permit};
 use crate::log;
 use crate::reply::{LONGEST, Payload, Reply};
 use crate::server::{ConnectionClosed, HttpResponse};
 use crate::state::Sandbox;
-
-/// The largest body read.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+use crate::value::Fields;
 
 /// All that is decided about a request when it arrives.
 struct Decision {
@@ -36,20 +32,21 @@ struct Decision {
 }
 
 /// Decides, logs, works, answers; in this order.
-pub(crate) async fn completions(
+pub(crate) async fn exchange<F: Family>(
     sandbox: &Arc<Sandbox>,
-    flavour: Flavour,
     request: Request<body::Incoming>,
 ) -> Result<HttpResponse, ConnectionClosed> {
     let (parts, body) = request.into_parts();
-    let body = read(body).await?;
+    let family = F::of(&parts);
+    let body = read(body, F::MAX_BODY_BYTES).await?;
     let arrival = Arrival::new(sandbox);
     let config = sandbox.config();
     let meeting = Meeting {
         sandbox,
         config: &config,
         arrival: &arrival,
-        key: flavour.key(&parts.headers),
+        family: &family,
+        key: family.key(&parts.headers),
         identity: Identity::new(sandbox, body.as_deref().unwrap_or_default()),
     };
     let (reply, permit) = meeting.decide_and_log(body.as_deref());
@@ -67,12 +64,12 @@ pub(crate) async fn completions(
         waiting.over();
     }
     let seq = arrival.seq;
-    reply.into_response(seq, (arrival, permit)).ok_or(ConnectionClosed)
+    reply.into_response(F::REQUEST_ID, seq, (arrival, permit)).ok_or(ConnectionClosed)
 }
 
 /// The body, or None where it is too large.
-async fn read(body: body::Incoming) -> Result<Option<Bytes>, ConnectionClosed> {
-    match call::read(body, MAX_BODY_BYTES).await {
+async fn read(body: body::Incoming, max_bytes: usize) -> Result<Option<Bytes>, ConnectionClosed> {
+    match call::read(body, max_bytes).await {
         Ok(body) => Ok(Some(body)),
         Err(ReadError::TooLarge) => Ok(None),
         // Nothing has arrived.
@@ -93,33 +90,35 @@ fn work_time(config: &Config, reply: &Reply, seq: u64) -> Duration {
 }
 
 /// One request and the sandbox that it meets.
-struct Meeting<'a> {
+struct Meeting<'a, F> {
     sandbox: &'a Sandbox,
     config: &'a Config,
     arrival: &'a Arrival,
+    family: &'a F,
     key: Option<&'a str>,
     identity: Identity<'a>,
 }
 
-impl Meeting<'_> {
+impl<F: Family> Meeting<'_, F> {
     /// Decides and logs. A reply that cannot be logged is not given.
     fn decide_and_log(&self, body: Option<&[u8]>) -> (Reply, Option<Permit>) {
-        let fields = body.ok_or_else(|| ApiError::too_large(MAX_BODY_BYTES)).and_then(parse);
+        let max_bytes = F::MAX_BODY_BYTES;
+        let fields = body.ok_or(Objection::TooLarge { max_bytes }).and_then(parse);
         let decision = match &fields {
-            Ok(fields) => self.decide(fields).unwrap_or_else(Decision::from),
-            Err(error) => error.clone().into(),
+            Ok(fields) => self.decide(fields).unwrap_or_else(|error| self.refusal(error)),
+            Err(objection) => self.refusal(self.family.error(objection)),
         };
-        let model = fields.as_ref().ok().and_then(|fields| fields.text("model"));
+        let model = fields.as_ref().ok().and_then(|fields| self.family.model(fields));
         if let Err(error) = self.log(model, &decision) {
             tracing::error!(%error, "sandbox cannot write its oracle log");
-            return (ApiError::log_failed().into(), None);
+            return (self.refusal(self.family.error(&Objection::LogFailed)).reply, None);
         }
         let mut reply = decision.reply;
         let billed = reply.billed_tokens.map(|tokens| (decision.prompt_tokens, tokens));
         let status = reply.sent_status();
         self.sandbox.counters().decide(status, billed, decision.fault);
         if self.config.rate_limit_headers {
-            reply = decision.levels.put_on(reply);
+            reply = F::put_levels(&decision.levels, reply, self.arrival.at);
         }
         (reply, decision.permit)
     }
@@ -146,46 +145,44 @@ impl Meeting<'_> {
         })
     }
 
-    /// Checks the bearer, the request, the model, the context window and the limits; then meets a fault or
+    /// Checks the key, the request, the model, the context window and the limits; then meets a fault or
     /// answers.
-    fn decide(&self, fields: &Fields<'_>) -> Result<Decision, ApiError> {
-        let key = authenticate(self.config, self.key)?;
-        let asked = Asked::new(self.config, fields)?;
-        let (permit, levels) = if asked.model.is_limited() {
-            let now = self.arrival.at.instant;
-            match self.sandbox.limiter.admit((asked.request.model, asked.model), key, asked.tokens, now) {
+    fn decide(&self, fields: &Fields<'_>) -> Result<Decision, F::Error> {
+        let key = self.family.authenticate(self.config, self.key)?;
+        let Arrival { seq, at, .. } = *self.arrival;
+        let (family, config, identity) = (self.family, self.config, &self.identity);
+        let desk = Desk { family, config, at, seq, identity, again: false };
+        let accepted = desk.accept(fields)?;
+        let prompt_tokens = accepted.prompt_tokens;
+        let (permit, levels) = if accepted.model.is_limited() {
+            let model = (accepted.asked.model, accepted.model);
+            match self.sandbox.limiter.admit(model, key, accepted.tokens, at.instant) {
                 Ok((permit, levels)) => (Some(permit), levels),
                 Err(refused) => {
-                    return Ok(Decision {
-                        levels: refused.levels,
-                        prompt_tokens: asked.prompt_tokens,
-                        ..Decision::from(Reply::from(refused))
-                    });
+                    let reply = F::rate_limit(&refused.rate_limit(), seq);
+                    return Ok(Decision { levels: refused.levels, prompt_tokens, ..reply.into() });
                 }
             }
         } else {
             (None, Levels::default())
         };
-        let desk = Desk { seq: self.arrival.seq, at: self.arrival.at, again: false, config: self.config };
-        let fault = desk.fault(&asked.request, &self.identity)?;
+        let fault = desk.fault(&accepted.asked)?;
         Ok(Decision {
-            reply: desk.reply(&asked, fault.as_ref()),
+            reply: desk.reply(&accepted, fault.as_ref()),
             fault: fault.map(|fault| fault.name()),
-            prompt_tokens: asked.prompt_tokens,
+            prompt_tokens,
             levels,
             permit,
         })
+    }
+
+    fn refusal(&self, error: F::Error) -> Decision {
+        F::error_reply(error, self.arrival.seq).into()
     }
 }
 
 impl From<Reply> for Decision {
     fn from(reply: Reply) -> Self {
         Self { reply, fault: None, prompt_tokens: 0, levels: Levels::default(), permit: None }
-    }
-}
-
-impl From<ApiError> for Decision {
-    fn from(error: ApiError) -> Self {
-        Reply::from(error).into()
     }
 }
