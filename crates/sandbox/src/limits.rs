@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Model;
-use crate::openai::{ApiError, Limit};
-use crate::reply::Reply;
+use crate::family::{RateLimit, Wait};
 
 const WINDOW: Duration = Duration::from_mins(1);
 
@@ -32,19 +31,26 @@ pub(crate) struct Permit {
     bucket: String,
 }
 
-/// What `x-ratelimit-*` headers say.
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Requests,
+    Tokens,
+}
+
+/// How much of the limits that exist is left.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Levels {
-    requests: Option<Level>,
-    tokens: Option<Level>,
+    pub requests: Option<Level>,
+    pub tokens: Option<Level>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Level {
-    limit: u64,
-    remaining: u64,
+pub(crate) struct Level {
+    pub limit: u64,
+    pub remaining: u64,
     /// Until nothing is used any more.
-    reset: Duration,
+    pub reset: Duration,
 }
 
 /// A request over a limit.
@@ -155,56 +161,17 @@ impl Bucket {
     }
 }
 
-impl Levels {
-    /// Adds the `x-ratelimit-*` headers of the limits that exist.
-    pub fn put_on(&self, mut reply: Reply) -> Reply {
-        if let Some(level) = self.requests {
-            reply = reply
-                .with_header("x-ratelimit-limit-requests", &level.limit.to_string())
-                .with_header("x-ratelimit-remaining-requests", &level.remaining.to_string())
-                .with_header("x-ratelimit-reset-requests", &go_duration(level.reset));
-        }
-        if let Some(level) = self.tokens {
-            reply = reply
-                .with_header("x-ratelimit-limit-tokens", &level.limit.to_string())
-                .with_header("x-ratelimit-remaining-tokens", &level.remaining.to_string())
-                .with_header("x-ratelimit-reset-tokens", &go_duration(level.reset));
-        }
-        reply
-    }
-}
-
-impl From<Refused> for Reply {
-    fn from(refused: Refused) -> Self {
-        let reply = Reply::from(ApiError::rate_limit(refused.limit, &refused.detail));
-        let Some(wait) = refused.retry_after else {
-            return reply;
-        };
-        let ms = ceil_ms(wait);
-        reply.with_header("retry-after-ms", &ms.to_string()).with_header("retry-after", &ms.div_ceil(1000).to_string())
+impl Refused {
+    /// What it says, apart from the words.
+    pub fn rate_limit(&self) -> RateLimit<'_> {
+        let wait = self.retry_after.map_or(Wait::Unknown, Wait::Usual);
+        RateLimit { limit: self.limit, detail: &self.detail, wait }
     }
 }
 
 /// In whole milliseconds, rounded up so that a wait of that long is enough.
-fn ceil_ms(duration: Duration) -> u64 {
+pub(crate) fn ceil_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-/// As Go prints durations, to the millisecond: `12ms`, `1.5s`, `6m0s`.
-fn go_duration(duration: Duration) -> String {
-    let ms = ceil_ms(duration);
-    let (minutes, seconds, fraction) = (ms / 60_000, ms / 1000 % 60, ms % 1000);
-    if ms == 0 {
-        return "0s".to_owned();
-    }
-    if ms < 1000 {
-        return format!("{ms}ms");
-    }
-    let fraction = match format!(".{fraction:03}").trim_end_matches('0') {
-        "." => String::new(),
-        digits => digits.to_owned(),
-    };
-    if minutes == 0 { format!("{seconds}{fraction}s") } else { format!("{minutes}m{seconds}{fraction}s") }
 }
 
 #[cfg(test)]
@@ -264,12 +231,5 @@ mod tests {
         assert!(limiter.admit(("m", &model), "k", 1, now).is_err());
         drop(permit);
         assert!(limiter.admit(("m", &model), "k", 1, now).is_ok());
-    }
-
-    #[test]
-    fn durations_look_like_go() {
-        let text =
-            [0, 12, 1000, 1500, 20_050, 60_000, 360_000, 61_250].map(|ms| go_duration(Duration::from_millis(ms)));
-        assert_eq!(text, ["0s", "12ms", "1s", "1.5s", "20.05s", "1m0s", "6m0s", "1m1.25s"]);
     }
 }

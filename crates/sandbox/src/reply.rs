@@ -11,8 +11,11 @@ use hyper::body::Frame;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
 
-use crate::openai::Completion;
+/// The media type of nearly everything.
+pub(crate) const JSON: &str = "application/json";
 
 /// Nothing is kept open for longer.
 pub(crate) const LONGEST: Duration = Duration::from_mins(10);
@@ -54,6 +57,12 @@ pub(crate) enum Payload {
         filler: u64,
         tail: Vec<u8>,
     },
+    /// So many bytes of a file, from where it stands; cut to half of what was promised, or not.
+    File {
+        file: File,
+        length: u64,
+        cut: bool,
+    },
     /// No byte; the connection stays open.
     Silence,
     /// No byte; the connection closes.
@@ -79,22 +88,33 @@ impl Reply {
         }
     }
 
-    /// A billed 200.
-    pub fn answer(completion: &Completion<'_>) -> Self {
-        let mut reply = Self::new(200, "application/json", completion.body());
-        reply.billed_tokens = Some(completion.completion_tokens());
-        reply
-    }
-
     /// A free 200 with `value`, whose types must be such that they always serialise.
     pub fn json(value: &impl Serialize) -> Self {
         let body = serde_json::to_vec(value).expect("plain structs with string keys serialise");
-        Self::new(200, "application/json", body)
+        Self::new(200, JSON, body)
     }
 
     /// Nothing is sent.
     pub fn unanswered(payload: Payload) -> Self {
         Self::new(0, "", payload)
+    }
+
+    /// The JSON of a reply that is a whole one.
+    pub fn into_json(self) -> Vec<u8> {
+        match self.payload {
+            Payload::Whole(body) if self.content_type == "application/json" => body,
+            _ => b"{}".to_vec(),
+        }
+    }
+
+    /// The same with half of its body missing on the way.
+    pub fn truncated(mut self) -> Self {
+        self.payload = match self.payload {
+            Payload::Whole(body) => Payload::Half(body),
+            Payload::File { file, length, .. } => Payload::File { file, length, cut: true },
+            other => other,
+        };
+        self
     }
 
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
@@ -108,8 +128,14 @@ impl Reply {
         (!matches!(self.payload, Payload::Silence | Payload::Close)).then_some(self.status)
     }
 
-    /// The response, holding on to `held` as long as a stream goes on. None closes the connection.
-    pub fn into_response<H: Send + 'static>(self, seq: u64, held: H) -> Option<Response<Body>> {
+    /// The response, holding on to `held` as long as a stream goes on. None closes the connection. The request's
+    /// id is its number in the header named so.
+    pub fn into_response<H: Send + 'static>(
+        self,
+        request_id: Option<&'static str>,
+        seq: u64,
+        held: H,
+    ) -> Option<Response<Body>> {
         let mut length = None;
         let body = match self.payload {
             Payload::Whole(body) => Either::Left(Full::from(body)),
@@ -123,6 +149,10 @@ impl Reply {
                 length = Some((head.len() + tail.len()) as u64 + filler);
                 streamed(padded(head, filler, tail), held)
             }
+            Payload::File { file, length: promised, cut } => {
+                length = Some(promised);
+                streamed(contents(file, if cut { promised / 2 } else { promised }, cut), held)
+            }
             Payload::Silence | Payload::Close => return None,
         };
         let mut response = Response::new(body);
@@ -133,9 +163,10 @@ impl Reply {
         if let Some(length) = length {
             headers.insert(CONTENT_LENGTH, length.into());
         }
-        let request_id = format!("req_{seq:016x}");
-        let request_id = HeaderValue::try_from(request_id).expect("hexadecimal is a valid header");
-        headers.insert("x-request-id", request_id);
+        if let Some(name) = request_id {
+            let id = HeaderValue::try_from(format!("req_{seq:016x}")).expect("hexadecimal is a valid header");
+            headers.insert(name, id);
+        }
         for (name, value) in self.headers {
             headers.insert(HeaderName::from_static(name), value);
         }
@@ -160,6 +191,28 @@ fn half(body: Vec<u8>) -> impl Stream<Item = io::Result<Bytes>> {
         tokio::task::yield_now().await;
         Err(io::Error::other("reset on demand"))
     }))
+}
+
+/// So many bytes of a file, and then an end or, where it is cut, a break.
+fn contents(file: File, length: u64, cut: bool) -> impl Stream<Item = io::Result<Bytes>> {
+    let pieces = stream::try_unfold((file, length), |(mut file, left)| async move {
+        let size = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        if size == 0 {
+            return Ok(None);
+        }
+        let mut piece = vec![0; size];
+        let read = file.read(&mut piece).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        piece.truncate(read);
+        Ok(Some((Bytes::from(piece), (file, left - read as u64))))
+    });
+    let breaks = stream::iter(cut.then_some(())).then(|()| async {
+        tokio::task::yield_now().await;
+        Err(io::Error::other("truncated on demand"))
+    });
+    pieces.chain(breaks)
 }
 
 fn drip(interval: Duration) -> impl Stream<Item = io::Result<Bytes>> {

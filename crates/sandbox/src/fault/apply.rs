@@ -2,48 +2,58 @@
 
 use std::time::Duration;
 
-use super::{Fault, Retry, status};
-use crate::openai::{ApiError, Completion, Content, Limit, ReportedUsage};
-use crate::reply::{Payload, Reply};
+use super::{Fault, Retry};
+use crate::completion::{Completion, Content, Finish, ReportedUsage};
+use crate::family::{Family, Objection, RateLimit, Wait};
+use crate::limits::Limit;
+use crate::reply::{JSON, Payload, Reply};
 
-const JSON: &str = "application/json";
-const REFUSAL: &str = "I'm sorry, but I can't help with that.";
 const HTML: &str = "<!doctype html>\n<html><body><h1>Please sign in</h1></body></html>\n";
-const WRONG_TYPE: &str = r#"{"choices":{"message":"none"},"usage":[],"id":7}"#;
-const YEAR_S: u64 = 365 * 24 * 60 * 60;
-const HOUR_MS: u64 = 60 * 60 * 1000;
+
+/// The page of a proxy that found nobody behind it.
+const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n\
+    <center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
 
 /// Right-to-left text, combining marks, joined and flagged emoji, a byte order mark, line separators, control
 /// characters, a private-use character and the last code point.
 const UNICODE: &str = " مرحبا e\u{301} 👩\u{200d}👩\u{200d}👧 🇩🇪 \u{feff}\u{2028}\u{2029}\u{85}\u{202e}\t\r\n\u{1}\"\\ \u{e000}\u{10ffff}";
 
 /// The reply to a request that meets `fault`, where `completion` would have been the answer.
-pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> Reply {
+pub(crate) fn apply<F: Family>(family: &F, fault: &Fault, completion: Completion<'_>) -> Reply {
     let text = completion.content.text();
-    let answer = |content| Reply::answer(&Completion { content, ..completion });
-    let usage = |usage| Reply::answer(&Completion { usage, ..completion });
+    let answer = |content| F::answer(&Completion { content, ..completion });
+    let usage = |usage| F::answer(&Completion { usage, ..completion });
+    let error = |objection| F::error_reply(family.error(&objection), completion.seq);
     match fault {
-        Fault::Status { code, error, kind } => status::reply(*code, error.as_deref(), kind.as_deref()),
-        Fault::RateLimit { retry, delay } => rate_limit(*retry, *delay, unix_ms),
-        Fault::InsufficientQuota => ApiError::insufficient_quota().into(),
-        Fault::ContextLength => ApiError::context_length(completion.prompt_tokens, 0, 1).into(),
+        Fault::Status { code: 502, error: None, kind: None } => {
+            Reply { status: 502, ..ok("text/html", BAD_GATEWAY.as_bytes().to_vec()) }
+        }
+        Fault::Status { code, error: name, kind } => {
+            error(Objection::Status { status: *code, code: name.as_deref(), kind: kind.as_deref() })
+        }
+        Fault::RateLimit { retry, delay } => rate_limit::<F>(*retry, *delay, &completion),
+        Fault::InsufficientQuota => error(Objection::Quota),
+        Fault::ContextLength => {
+            let prompt_tokens = completion.prompt_tokens;
+            error(Objection::ContextLength { prompt_tokens, answer_tokens: 0, context_tokens: 1 })
+        }
         Fault::Timeout => Reply::unanswered(Payload::Silence),
-        Fault::Slow { delay } => Reply { delay: *delay, ..Reply::answer(&completion) },
+        Fault::Slow { delay } => Reply { delay: *delay, ..F::answer(&completion) },
         Fault::Drip { interval } => ok(JSON, Payload::Drip(*interval)),
         Fault::DropBefore => Reply::unanswered(Payload::Close),
-        Fault::DropAfter => with_payload(&completion, |_| Payload::Close),
-        Fault::ResetMidBody => with_payload(&completion, Payload::Half),
-        Fault::Html => ok("text/html", HTML.as_bytes().to_vec()),
+        Fault::DropAfter => with_payload::<F>(&completion, |_| Payload::Close),
+        Fault::ResetMidBody => with_payload::<F>(&completion, Payload::Half),
+        Fault::Html => page(),
         Fault::EmptyBody => ok(JSON, Vec::new()),
-        Fault::TruncatedJson => with_payload(&completion, cut),
-        Fault::WrongType => ok(JSON, WRONG_TYPE.as_bytes().to_vec()),
-        Fault::Endless => ok(JSON, Payload::Endless(completion.head())),
-        Fault::Oversized { bytes } => oversized(completion, *bytes),
-        Fault::BadContentType => Reply { content_type: "text/plain", ..Reply::answer(&completion) },
-        Fault::Refusal => answer(Content::Refusal(REFUSAL)),
-        Fault::ContentFilter { as_error: true } => ApiError::content_filter().into(),
-        Fault::ContentFilter { as_error: false } => half(completion, "content_filter"),
-        Fault::Length => half(completion, "length"),
+        Fault::TruncatedJson => with_payload::<F>(&completion, cut),
+        Fault::WrongType => ok(JSON, F::WRONG_TYPE.as_bytes().to_vec()),
+        Fault::Endless => ok(JSON, Payload::Endless(F::head(&completion))),
+        Fault::Oversized { bytes } => oversized::<F>(completion, *bytes),
+        Fault::BadContentType => Reply { content_type: "text/plain", ..F::answer(&completion) },
+        Fault::Refusal => answer(Content::Refusal(F::REFUSAL)),
+        Fault::ContentFilter { as_error: true } => error(Objection::ContentFilter),
+        Fault::ContentFilter { as_error: false } => half::<F>(completion, Finish::ContentFilter),
+        Fault::Length => half::<F>(completion, Finish::Length),
         Fault::EmptyContent => answer(Content::Text("")),
         Fault::NullContent => answer(Content::Null),
         Fault::NoChoices => answer(Content::NoChoices),
@@ -51,13 +61,23 @@ pub(crate) fn apply(fault: &Fault, completion: Completion<'_>, unix_ms: u64) -> 
         Fault::NegativeUsage => usage(ReportedUsage::Negative),
         Fault::HugeUsage => usage(ReportedUsage::Huge),
         Fault::ToolCall => {
-            Reply::answer(&Completion { finish_reason: "tool_calls", content: Content::ToolCall, ..completion })
+            F::answer(&Completion { content: Content::ToolCall, finish: Finish::ToolCall, ..completion })
         }
         Fault::LoneSurrogate => answer(Content::LoneSurrogate(text)),
-        Fault::Nul => with_text(completion, &format!("{text}\0")),
-        Fault::NulFinishReason => Reply::answer(&Completion { finish_reason: "stop\0", ..completion }),
-        Fault::Unicode => with_text(completion, &format!("{text}{UNICODE}")),
+        Fault::Nul => with_text::<F>(completion, &format!("{text}\0")),
+        Fault::NulFinishReason => F::answer(&Completion { finish: Finish::Nul, ..completion }),
+        Fault::Unicode => with_text::<F>(completion, &format!("{text}{UNICODE}")),
     }
+}
+
+fn rate_limit<F: Family>(retry: Retry, delay: Duration, completion: &Completion<'_>) -> Reply {
+    let wait = Wait::Told { retry, delay, unix_ms: completion.unix_ms };
+    F::rate_limit(&RateLimit { limit: Limit::Requests, detail: "on demand", wait }, completion.seq)
+}
+
+/// A page where an answer should be.
+pub(crate) fn page() -> Reply {
+    ok("text/html", HTML.as_bytes().to_vec())
 }
 
 /// A 200 for which nobody worked.
@@ -65,12 +85,12 @@ fn ok(content_type: &'static str, payload: impl Into<Payload>) -> Reply {
     Reply::new(200, content_type, payload)
 }
 
-fn with_text(completion: Completion<'_>, text: &str) -> Reply {
-    Reply::answer(&Completion { content: Content::Text(text), ..completion })
+fn with_text<F: Family>(completion: Completion<'_>, text: &str) -> Reply {
+    F::answer(&Completion { content: Content::Text(text), ..completion })
 }
 
-fn with_payload(completion: &Completion<'_>, payload: fn(Vec<u8>) -> Payload) -> Reply {
-    Reply { payload: payload(completion.body()), ..Reply::answer(completion) }
+fn with_payload<F: Family>(completion: &Completion<'_>, payload: fn(Vec<u8>) -> Payload) -> Reply {
+    Reply { payload: payload(F::body(completion)), ..F::answer(completion) }
 }
 
 fn cut(mut body: Vec<u8>) -> Payload {
@@ -78,12 +98,9 @@ fn cut(mut body: Vec<u8>) -> Payload {
     Payload::Whole(body)
 }
 
-fn half(completion: Completion<'_>, finish_reason: &'static str) -> Reply {
-    Reply::answer(&Completion {
-        finish_reason,
-        content: Content::Text(first_half(completion.content.text())),
-        ..completion
-    })
+fn half<F: Family>(completion: Completion<'_>, finish: Finish) -> Reply {
+    let content = Content::Text(first_half(completion.content.text()));
+    F::answer(&Completion { content, finish, ..completion })
 }
 
 /// The text's first half, on a char boundary.
@@ -92,44 +109,8 @@ fn first_half(text: &str) -> &str {
 }
 
 /// Sent piece by piece, because the size asked for may exceed memory.
-fn oversized(completion: Completion<'_>, bytes: u64) -> Reply {
+fn oversized<F: Family>(completion: Completion<'_>, bytes: u64) -> Reply {
     let completion = Completion { content: Content::Filler(bytes), ..completion };
-    Reply {
-        payload: Payload::Padded { head: completion.head(), filler: bytes, tail: completion.tail() },
-        ..Reply::answer(&completion)
-    }
-}
-
-fn rate_limit(retry: Retry, delay: Duration, unix_ms: u64) -> Reply {
-    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-    let (name, value) = match retry {
-        Retry::None => return ApiError::rate_limit(Limit::Requests, "on demand").into(),
-        Retry::Seconds => ("retry-after", delay_ms.div_ceil(1000).to_string()),
-        Retry::Ms => ("retry-after-ms", delay_ms.to_string()),
-        Retry::Date => ("retry-after", http_date(unix_ms.saturating_add(delay_ms))),
-        Retry::Garbage => ("retry-after", "soon".to_owned()),
-        Retry::Huge => ("retry-after", YEAR_S.to_string()),
-        Retry::Past => ("retry-after", http_date(unix_ms.saturating_sub(HOUR_MS))),
-    };
-    Reply::from(ApiError::rate_limit(Limit::Requests, "on demand")).with_header(name, &value)
-}
-
-/// RFC 9110 section 5.6.7, rounded up to a whole second so that a wait until then is long enough.
-fn http_date(unix_ms: u64) -> String {
-    let seconds = i64::try_from(unix_ms.div_ceil(1000)).unwrap_or(i64::MAX);
-    chrono::DateTime::from_timestamp(seconds, 0)
-        .unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC)
-        .format("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn http_date_has_the_form_of_the_standard() {
-        assert_eq!(http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(http_date(784_111_776_001), "Sun, 06 Nov 1994 08:49:37 GMT");
-    }
+    let payload = Payload::Padded { head: F::head(&completion), filler: bytes, tail: F::tail(&completion) };
+    Reply { payload, ..F::answer(&completion) }
 }

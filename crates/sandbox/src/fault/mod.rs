@@ -4,16 +4,19 @@ mod apply;
 mod configured;
 mod marker;
 mod parse;
-mod status;
+mod retry;
 
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use apply::apply;
+pub(crate) use apply::{apply, page};
 pub use configured::ConfiguredFault;
 pub(crate) use configured::split_mix;
 pub(crate) use marker::from_texts;
 pub use parse::InvalidFault;
+pub(crate) use parse::Words;
+pub use retry::Retry;
+pub(crate) use retry::json_duration;
 
 /// Something that goes wrong with one request. Written as in a marker: `status code=500`. The table of the
 /// crate's documentation says what each does on the wire.
@@ -107,26 +110,24 @@ pub enum Fault {
     Unicode,
 }
 
-/// How a rate limit tells its delay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// Not at all.
-    None,
-    /// `retry-after` in seconds, rounded up.
-    Seconds,
-    /// `retry-after-ms`.
-    Ms,
-    /// `retry-after` as an HTTP date.
-    Date,
-    /// `retry-after` that is neither number nor date.
-    Garbage,
-    /// `retry-after` of a year.
-    Huge,
-    /// `retry-after` as an HTTP date an hour ago.
-    Past,
-}
-
 impl Fault {
+    /// Whether it breaks the connection or what it carries, rather than what is answered.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::Slow { .. }
+                | Self::Drip { .. }
+                | Self::DropBefore
+                | Self::DropAfter
+                | Self::ResetMidBody
+                | Self::Html
+                | Self::EmptyBody
+                | Self::TruncatedJson
+                | Self::Endless
+        )
+    }
+
     /// The name, as in a marker and in the oracle log.
     pub fn name(&self) -> &'static str {
         match self {
@@ -161,21 +162,6 @@ impl Fault {
             Self::Nul => "nul",
             Self::NulFinishReason => "nul_finish_reason",
             Self::Unicode => "unicode",
-        }
-    }
-}
-
-impl Retry {
-    /// The value of the parameter `retry`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Seconds => "seconds",
-            Self::Ms => "ms",
-            Self::Date => "date",
-            Self::Garbage => "garbage",
-            Self::Huge => "huge",
-            Self::Past => "past",
         }
     }
 }

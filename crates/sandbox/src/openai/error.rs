@@ -1,13 +1,14 @@
 //! Error bodies: `{"error": {"message", "type", "param", "code"}}`.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Serialize;
 
-use super::value::Value;
+use crate::family::Objection;
 use crate::fault::InvalidFault;
-use crate::reply::Reply;
+use crate::limits::Limit;
+use crate::reply::{JSON, Reply};
+use crate::value::Value;
 
 /// An error as the API tells it.
 #[derive(Debug, Clone, Serialize)]
@@ -19,13 +20,6 @@ pub(crate) struct ApiError {
     pub kind: Cow<'static, str>,
     pub param: Option<String>,
     pub code: Option<Cow<'static, str>>,
-}
-
-/// What a rate limit counts; the `type` of its 429.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    Requests,
-    Tokens,
 }
 
 #[derive(Serialize)]
@@ -90,7 +84,7 @@ impl ApiError {
         Self::invalid(413, message, None, Some("request_too_large"))
     }
 
-    pub fn unknown_url(method: &impl fmt::Display, path: &str) -> Self {
+    pub fn unknown_url(method: &str, path: &str) -> Self {
         let message = format!("Unknown request URL: {method} {path}.");
         Self::invalid(404, message, None, Some("unknown_url"))
     }
@@ -142,6 +136,22 @@ impl ApiError {
         }
     }
 
+    /// The usual error of a status, with names in place of the usual ones.
+    fn on_demand(status: u16, code: Option<&str>, kind: Option<&str>) -> Self {
+        let (usual_kind, usual_code, message) = usual(status);
+        Self {
+            status,
+            message: Cow::Borrowed(message),
+            kind: kind.map_or(Cow::Borrowed(usual_kind), |kind| Cow::Owned(kind.to_owned())),
+            param: None,
+            code: code.map(|code| Cow::Owned(code.to_owned())).or(usual_code.map(Cow::Borrowed)),
+        }
+    }
+
+    pub fn server(message: String) -> Self {
+        Self { status: 500, message: Cow::Owned(message), kind: Cow::Borrowed("server_error"), param: None, code: None }
+    }
+
     pub fn log_failed() -> Self {
         Self {
             status: 500,
@@ -153,9 +163,50 @@ impl ApiError {
     }
 }
 
+impl From<&Objection<'_>> for ApiError {
+    fn from(objection: &Objection<'_>) -> Self {
+        match *objection {
+            Objection::NoKey => Self::no_key(),
+            Objection::WrongKey { tail } => Self::wrong_key(tail),
+            Objection::TooLarge { max_bytes } => Self::too_large(max_bytes),
+            Objection::NotJson => Self::not_json(),
+            Objection::UnknownUrl { method, path } => Self::unknown_url(method, path),
+            Objection::UnknownModel(model) => Self::unknown_model(model),
+            Objection::ContextLength { prompt_tokens, answer_tokens, context_tokens } => {
+                Self::context_length(prompt_tokens, answer_tokens, context_tokens)
+            }
+            Objection::Marker(error) => Self::invalid_marker(error),
+            Objection::ContentFilter => Self::content_filter(),
+            Objection::Quota => Self::insufficient_quota(),
+            Objection::Status { status, code, kind } => Self::on_demand(status, code, kind),
+            Objection::LogFailed => Self::log_failed(),
+        }
+    }
+}
+
 impl From<ApiError> for Reply {
     fn from(error: ApiError) -> Self {
         let body = serde_json::to_vec(&Envelope { error: &error }).expect("strings and options always serialise");
-        Self::new(error.status, "application/json", body)
+        Self::new(error.status, JSON, body)
+    }
+}
+
+/// Type, code and message that usually come with a status.
+fn usual(status: u16) -> (&'static str, Option<&'static str>, &'static str) {
+    const INVALID: &str = "invalid_request_error";
+    match status {
+        401 => (INVALID, Some("invalid_api_key"), "Incorrect API key provided."),
+        403 => (INVALID, Some("unsupported_country_region_territory"), "Access denied."),
+        404 => (INVALID, Some("model_not_found"), "The model does not exist."),
+        408 => ("timeout", None, "The request timed out."),
+        409 => ("conflict", None, "The resource is locked; try again."),
+        413 => (INVALID, Some("request_too_large"), "The request body is too large."),
+        422 => (INVALID, None, "The request could not be processed."),
+        429 => ("requests", Some("rate_limit_exceeded"), "Rate limit reached."),
+        503 => ("service_unavailable_error", Some("server_is_overloaded"), "Overloaded."),
+        504 => ("server_error", Some("timeout"), "The upstream took too long."),
+        529 => ("overloaded_error", None, "Overloaded."),
+        500.. => ("server_error", None, "The server had an error."),
+        _ => (INVALID, None, "The request is invalid."),
     }
 }

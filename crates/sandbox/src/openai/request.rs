@@ -2,118 +2,93 @@
 
 use super::error::ApiError;
 use super::parameters;
-use super::value::{Fields, Value};
-use crate::answer::count_tokens;
-
-/// A valid request, borrowed from its JSON.
-#[derive(Debug)]
-pub(super) struct ChatRequest<'a> {
-    pub model: &'a str,
-    messages: Vec<Message<'a>>,
-    /// `max_completion_tokens` or `max_tokens`.
-    pub max_tokens: Option<u64>,
-}
-
-#[derive(Debug)]
-struct Message<'a> {
-    is_user: bool,
-    /// The content, or the text parts of it.
-    texts: Vec<&'a str>,
-}
+use crate::asked::Asked;
+use crate::value::{Fields, Value};
 
 const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
 const PARTS: [&str; 5] = ["text", "image_url", "input_audio", "file", "refusal"];
 
-impl<'a> ChatRequest<'a> {
-    pub fn new(fields: &'a Fields<'_>) -> Result<Self, ApiError> {
-        parameters::check(fields)?;
-        let model = match fields.get("model") {
-            Some(Value::Text(model)) => model,
-            Some(other) => return Err(ApiError::wrong_type("model", "a string", other)),
-            None => return Err(ApiError::missing("model")),
-        };
-        let messages = match fields.get("messages") {
-            Some(Value::List(messages)) => messages,
-            Some(other) => return Err(ApiError::wrong_type("messages", "an array of objects", other)),
-            None => return Err(ApiError::missing("messages")),
-        };
-        if messages.is_empty() {
-            let message = "Invalid 'messages': expected at least one message, but got an empty array.";
-            return Err(ApiError::parameter("messages", "empty_array", message.to_owned()));
-        }
-        let messages = messages.iter().enumerate();
-        Ok(Self {
-            model,
-            messages: messages.map(|(index, message)| Message::new(index, message)).collect::<Result<_, _>>()?,
-            max_tokens: max_tokens(fields)?,
-        })
-    }
-
-    /// Every text of every message.
-    pub fn texts(&self) -> impl Iterator<Item = &'a str> {
-        self.messages.iter().flat_map(|message| message.texts.iter().copied())
-    }
-
-    /// The texts of the last user message; empty where there is none.
-    pub fn prompt(&self) -> std::borrow::Cow<'a, str> {
-        let last = self.messages.iter().rev().find(|message| message.is_user);
-        match last.map(|message| message.texts.as_slice()) {
-            None => "".into(),
-            Some([text]) => (*text).into(),
-            Some(texts) => texts.concat().into(),
-        }
-    }
-
-    /// The sum over all messages.
-    pub fn prompt_tokens(&self) -> u64 {
-        self.messages.iter().map(|message| message.texts.iter().map(|text| count_tokens(text)).sum::<u64>()).sum()
-    }
+/// Checks and reads a request.
+pub(super) fn read<'a>(fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {
+    parameters::check(fields)?;
+    let max_tokens = max_tokens(fields)?;
+    Ok(Asked { max_tokens, ..read_messages(fields)? })
 }
 
-impl<'a> Message<'a> {
-    fn new(index: usize, value: &'a Value<'_>) -> Result<Self, ApiError> {
-        let path = || format!("messages[{index}]");
-        let Value::Object(fields) = value else {
-            return Err(ApiError::wrong_type(&path(), "an object", value));
-        };
-        for (name, _) in &fields.0 {
-            match name.as_ref() {
-                "role" | "content" | "name" | "refusal" | "audio" | "tool_calls" | "tool_call_id" | "function_call" => {
-                }
-                other => {
-                    let param = format!("{}.{other}", path());
-                    let message = format!("Unknown parameter: '{param}'.");
-                    return Err(ApiError::parameter(&param, "unknown_parameter", message));
-                }
-            }
-        }
-        let role = match fields.get("role") {
-            Some(Value::Text(role)) if ROLES.contains(&role.as_ref()) => role.as_ref(),
-            Some(Value::Text(role)) => {
-                return Err(ApiError::not_one_of(&format!("{}.role", path()), role, &ROLES));
-            }
-            Some(other) => return Err(ApiError::wrong_type(&format!("{}.role", path()), "a string", other)),
-            None => return Err(ApiError::missing(&format!("{}.role", path()))),
-        };
-        Ok(Self { is_user: role == "user", texts: texts(&format!("{}.content", path()), role, fields.get("content"))? })
+/// Reads model and messages.
+pub(crate) fn read_messages<'a>(fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {
+    let model = match fields.get("model") {
+        Some(Value::Text(model)) => model,
+        Some(other) => return Err(ApiError::wrong_type("model", "a string", other)),
+        None => return Err(ApiError::missing("model")),
+    };
+    let messages = match fields.get("messages") {
+        Some(Value::List(messages)) => messages,
+        Some(other) => return Err(ApiError::wrong_type("messages", "an array of objects", other)),
+        None => return Err(ApiError::missing("messages")),
+    };
+    if messages.is_empty() {
+        let message = "Invalid 'messages': expected at least one message, but got an empty array.";
+        return Err(ApiError::parameter("messages", "empty_array", message.to_owned()));
     }
+    let texts = Vec::with_capacity(messages.len());
+    let mut asked = Asked { model, texts, ..Asked::default() };
+    for (index, message) in messages.iter().enumerate() {
+        read_message(index, message, &mut asked)?;
+    }
+    Ok(asked)
 }
 
-fn texts<'a>(path: &str, role: &str, content: Option<&'a Value<'_>>) -> Result<Vec<&'a str>, ApiError> {
+fn read_message<'a>(index: usize, value: &'a Value<'_>, asked: &mut Asked<'a>) -> Result<(), ApiError> {
+    let path = || format!("messages[{index}]");
+    let Value::Object(fields) = value else {
+        return Err(ApiError::wrong_type(&path(), "an object", value));
+    };
+    for (name, _) in &fields.0 {
+        match name.as_ref() {
+            "role" | "content" | "name" | "refusal" | "audio" | "tool_calls" | "tool_call_id" | "function_call" => {}
+            other => {
+                let param = format!("{}.{other}", path());
+                let message = format!("Unknown parameter: '{param}'.");
+                return Err(ApiError::parameter(&param, "unknown_parameter", message));
+            }
+        }
+    }
+    let role = match fields.get("role") {
+        Some(Value::Text(role)) if ROLES.contains(&role.as_ref()) => role.as_ref(),
+        Some(Value::Text(role)) => {
+            return Err(ApiError::not_one_of(&format!("{}.role", path()), role, &ROLES));
+        }
+        Some(other) => return Err(ApiError::wrong_type(&format!("{}.role", path()), "a string", other)),
+        None => return Err(ApiError::missing(&format!("{}.role", path()))),
+    };
+    let start = asked.texts.len();
+    read_content(&format!("{}.content", path()), role, fields.get("content"), asked)?;
+    if role == "user" {
+        asked.prompt_from(start);
+    }
+    Ok(())
+}
+
+fn read_content<'a>(
+    path: &str,
+    role: &str,
+    content: Option<&'a Value<'_>>,
+    asked: &mut Asked<'a>,
+) -> Result<(), ApiError> {
     match content {
-        Some(Value::Text(text)) => Ok(vec![text]),
+        Some(Value::Text(text)) => asked.texts.push(text),
         Some(Value::List(parts)) => {
-            let mut texts = Vec::with_capacity(parts.len());
             for (index, part) in parts.iter().enumerate() {
-                texts.extend(part_text(&format!("{path}[{index}]"), part)?);
+                asked.texts.extend(part_text(&format!("{path}[{index}]"), part)?);
             }
-            Ok(texts)
         }
         // An assistant message may hold only a tool call.
-        None if role == "assistant" => Ok(Vec::new()),
-        None => Err(ApiError::missing(path)),
-        Some(other) => Err(ApiError::wrong_type(path, "a string or an array of objects", other)),
+        None if role == "assistant" => {}
+        None => return Err(ApiError::missing(path)),
+        Some(other) => return Err(ApiError::wrong_type(path, "a string or an array of objects", other)),
     }
+    Ok(())
 }
 
 fn part_text<'a>(path: &str, part: &'a Value<'_>) -> Result<Option<&'a str>, ApiError> {
@@ -159,7 +134,7 @@ mod tests {
         let Ok(Value::Object(fields)) = serde_json::from_str(body) else {
             panic!("not an object: {body}");
         };
-        let error = ChatRequest::new(&fields).expect_err(body);
+        let error = read(&fields).expect_err(body);
         assert_eq!(error.status, 400);
         (error.code.map(String::from), error.param)
     }
@@ -179,7 +154,7 @@ mod tests {
         let Ok(Value::Object(fields)) = serde_json::from_str(body) else {
             panic!("not an object");
         };
-        let request = ChatRequest::new(&fields).expect("valid");
+        let request = read(&fields).expect("valid");
         assert_eq!(request.prompt(), "abc");
         assert_eq!((request.prompt_tokens(), request.max_tokens), (6, Some(3)));
     }

@@ -1,6 +1,7 @@
 //! The sandbox over TCP.
 
 mod answers;
+mod batch;
 mod control;
 mod faults;
 mod limits;

@@ -1,0 +1,134 @@
+//! The creation of a provider batch.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::files::StoredFile;
+use super::life::Life;
+use super::queue::{Full, Reserved};
+use super::record::{Facts, Problem, ProviderBatch};
+use super::validate::{Index, validate};
+use super::wire::Wire;
+use crate::config::Config;
+use crate::family::key_tail;
+use crate::fault::split_mix;
+use crate::log;
+use crate::state::Sandbox;
+
+/// What a family asks for.
+pub(crate) struct New {
+    pub wire: &'static dyn Wire,
+    pub key: String,
+    pub input: Arc<StoredFile>,
+    pub endpoint: String,
+    /// Where the creation names one for all requests.
+    pub model: Option<String>,
+    /// What only the family reads.
+    pub details: serde_json::Value,
+    /// From the creation to the expiry; the configuration may say otherwise. None: it never expires.
+    pub window: Option<Duration>,
+    /// What tells it from others in the oracle log.
+    pub tag: String,
+    /// Whether the client gets the answer to its call.
+    pub answered: bool,
+}
+
+/// Why there is no provider batch.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Full(Full),
+    /// The input is invalid, in a family that says so at once.
+    Invalid(Vec<Problem>),
+    /// The queue has no room for the tokens, in a family that says so at once.
+    TokenLimit,
+    /// The input cannot be read, or the oracle log takes no more.
+    Io(io::Error),
+}
+
+/// Creates a provider batch, whose life begins at once with its validation.
+pub(crate) fn create(sandbox: &Arc<Sandbox>, config: &Config, new: New) -> Result<Arc<ProviderBatch>, Refusal> {
+    let (batch, note) = record(sandbox, config, new);
+    begin(sandbox, config, batch, note, None)
+}
+
+/// Validates first, and creates a provider batch only of a valid input for which the queue has room.
+#[expect(dead_code, reason = "for the families that validate at once")]
+pub(crate) async fn create_valid(
+    sandbox: &Arc<Sandbox>,
+    config: &Arc<Config>,
+    new: New,
+) -> Result<Arc<ProviderBatch>, Refusal> {
+    let (batch, note) = record(sandbox, config, new);
+    let work = {
+        let (sandbox, config, batch) = (Arc::clone(sandbox), Arc::clone(config), Arc::clone(&batch));
+        move || validate(&sandbox, &config, &batch)
+    };
+    let index = sandbox.batches.work(work).await.map_err(Refusal::Io)?.map_err(Refusal::Invalid)?;
+    let reserved = Reserved::new(sandbox, &batch, &index).ok_or(Refusal::TokenLimit)?;
+    begin(sandbox, config, batch, note, Some((index, reserved)))
+}
+
+/// What only the log wants to know.
+struct Note {
+    tag: String,
+    answered: bool,
+}
+
+fn record(sandbox: &Sandbox, config: &Config, new: New) -> (Arc<ProviderBatch>, Note) {
+    let token = sandbox.batches.ids.next();
+    let batch = ProviderBatch::new(Facts {
+        id: new.wire.batch_id(token),
+        number: token.number,
+        wire: new.wire,
+        key: new.key,
+        input: new.input,
+        endpoint: new.endpoint,
+        model: new.model,
+        details: new.details,
+        created: sandbox.clock.now(),
+        window: new.window.map(|window| config.batch.window_ms.map_or(window, Duration::from_millis)),
+        complete: complete(config, token.number),
+        outcome: sandbox.batches.outcomes.outcome(&config.batch.outcomes),
+    });
+    (Arc::new(batch), Note { tag: new.tag, answered: new.answered })
+}
+
+fn begin(
+    sandbox: &Arc<Sandbox>,
+    config: &Config,
+    batch: Arc<ProviderBatch>,
+    note: Note,
+    checked: Option<(Index, Reserved)>,
+) -> Result<Arc<ProviderBatch>, Refusal> {
+    let (batches, rules) = (&sandbox.batches, batch.wire.rules());
+    let account = (batch.wire.family(), batch.key.as_str());
+    let per_hour = config.batch.creates_per_hour.or(rules.creates_per_hour);
+    let open = config.batch.max_batches.or(rules.max_batches);
+    batches.queue.enter(account, per_hour, open, batch.created.instant).map_err(Refusal::Full)?;
+    let logged = sandbox.append(&log::BatchCreated {
+        batch_created: batch.id.as_str().into(),
+        at_ms: batch.created.unix_ms,
+        family: batch.wire.family().into(),
+        key_tail: key_tail(&batch.key).into(),
+        requests: batch.input.lines.unwrap_or(0),
+        bytes: batch.input.bytes,
+        tag: note.tag.into(),
+        answered: note.answered,
+    });
+    if let Err(error) = logged {
+        batches.queue.leave(account);
+        return Err(Refusal::Io(error));
+    }
+    batches.records().insert(batch.id.clone(), Arc::clone(&batch));
+    batches.spawn(Life { sandbox: Arc::clone(sandbox), batch: Arc::clone(&batch) }.live(checked));
+    Ok(batch)
+}
+
+fn complete(config: &Config, number: u64) -> Duration {
+    let jitter = match config.batch.complete_jitter_ms {
+        0 => 0,
+        most => split_mix(config.seed ^ number) % most.saturating_add(1),
+    };
+    Duration::from_millis(config.batch.complete_ms.saturating_add(jitter))
+}
