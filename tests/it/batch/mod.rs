@@ -1,0 +1,4 @@
+//! The batch route, end to end, against the sandbox's provider batches.
+
+mod main_route;
+mod support;
