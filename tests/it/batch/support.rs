@@ -41,8 +41,7 @@ pub async fn offer(rig: &Rig, driver: &str, path: &str, limits: Value) -> anyhow
         "driver": driver, "base_url": format!("{}{path}", rig.sandbox_url), "credential": "sandbox",
         "realtime": {"max_concurrency": 32, "timeout_s": 5}, "batch": limits,
     });
-    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&rig.database_url).await?;
-    sqlx::query("UPDATE provider_records SET record = $1, version = version + 1 WHERE provider_id = 'sandbox'").bind(record).execute(&mut connection).await?;
+    rig.admin.put_provider("sandbox", &record).await?;
     Ok(())
 }
 
