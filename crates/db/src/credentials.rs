@@ -34,10 +34,12 @@ pub async fn put(tx: &mut SchedulerTx, key: &MasterKey, name: &str, secret: &Sec
 /// # Errors
 /// [`Error::MasterKey`] if it was stored under another master key.
 pub async fn get(tx: &mut SchedulerTx, key: &MasterKey, name: &str) -> Result<Option<Credential>> {
-    let row =
-        sqlx::query!("SELECT version, sealed FROM credentials JOIN credential_versions USING (name, version) WHERE name = $1", name)
-            .fetch_optional(tx.connection())
-            .await?;
+    let row = sqlx::query!(
+        "SELECT version, sealed FROM credentials JOIN credential_versions USING (name, version) WHERE name = $1",
+        name
+    )
+    .fetch_optional(tx.connection())
+    .await?;
     row.map(|row| Ok(Credential { secret: open(key, name, &row.sealed)?, version: row.version })).transpose()
 }
 

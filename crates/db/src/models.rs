@@ -11,12 +11,7 @@ use crate::{Result, SchedulerTx};
 ///
 /// # Errors
 /// [`crate::Error::Inconsistent`] if it is no model record.
-pub async fn put(
-    tx: &mut SchedulerTx,
-    name: &ModelName,
-    record: &Value,
-    expected: Option<i64>,
-) -> Result<Option<i64>> {
+pub async fn put(tx: &mut SchedulerTx, name: &ModelName, record: &Value, expected: Option<i64>) -> Result<Option<i64>> {
     read::<ModelRecord>("models", record)?;
     Ok(sqlx::query_scalar!(
         "INSERT INTO models (provider_id, model, record, version)

@@ -69,9 +69,7 @@ pub async fn list(tx: &mut SchedulerTx, after: &str, limit: i64) -> Result<Vec<(
     )
     .fetch_all(tx.connection())
     .await?;
-    rows.into_iter()
-        .map(|row| Ok((row.provider_id, stored("provider_records", row.record, row.version)?)))
-        .collect()
+    rows.into_iter().map(|row| Ok((row.provider_id, stored("provider_records", row.record, row.version)?))).collect()
 }
 
 /// Deletes a provider record and its models' records. Returns false if there is none.
