@@ -22,7 +22,11 @@ async fn a_cancelled_job_keeps_what_its_provider_batch_had_done() -> anyhow::Res
     let table = output(&rig, "cancel.out.csv")?;
     assert_conserved(&job, &table);
     let totals = totals(&rig)?;
-    assert_eq!((totals.batches.cancel_asked, totals.billed), (1, job.counts.succeeded), "what was paid for is kept: {totals:?}");
+    assert_eq!(
+        (totals.batches.cancel_asked, totals.billed),
+        (1, job.counts.succeeded),
+        "what was paid for is kept: {totals:?}"
+    );
     assert!(job.counts.succeeded > 0 && job.counts.cancelled > 0);
     assert_clean(&rig, &job_id)
 }
@@ -37,7 +41,11 @@ async fn a_paused_job_keeps_its_provider_batch_and_begins_no_other() -> anyhow::
     }
     rig.client.pause(&job_id).await?;
     let job = rig.wait_for(&job_id, LONG, |job| job.counts.succeeded > 0 && job.counts.running == 0).await?;
-    assert_eq!((job.status.name(), totals(&rig)?.batches.created), ("paused", 1), "its results were collected meanwhile");
+    assert_eq!(
+        (job.status.name(), totals(&rig)?.batches.created),
+        ("paused", 1),
+        "its results were collected meanwhile"
+    );
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(totals(&rig)?.batches.created, 1, "and nothing new was begun");
     patch_batches(&rig, json!({"outcomes": []})).await?;

@@ -51,12 +51,7 @@ pub async fn patch_batches(rig: &Rig, patch: Value) -> anyhow::Result<()> {
 }
 
 /// A submission that echoes `rows` rows made by `text`.
-pub fn submission(
-    rig: &Rig,
-    name: &str,
-    rows: usize,
-    text: impl Fn(usize) -> String,
-) -> anyhow::Result<Submission> {
+pub fn submission(rig: &Rig, name: &str, rows: usize, text: impl Fn(usize) -> String) -> anyhow::Result<Submission> {
     let input = rig.write_rows(&format!("{name}.csv"), (0..rows).map(text))?;
     Ok(support::echo(rig, &input, &format!("{name}.out.csv")))
 }

@@ -44,7 +44,10 @@ async fn i22_without_a_real_time_api_halving_goes_down_to_the_row() -> anyhow::R
     let table = output(&rig, "down.out.csv")?;
     assert_conserved(&job, &table);
     assert_eq!((job.counts.succeeded, job.counts.failed), (99, 1), "{}", rig.logs());
-    assert_eq!((table.text(50, "llm_status"), table.text(50, "llm_error_code")), ("failed".to_owned(), "provider_rejected".to_owned()));
+    assert_eq!(
+        (table.text(50, "llm_status"), table.text(50, "llm_error_code")),
+        ("failed".to_owned(), "provider_rejected".to_owned())
+    );
     assert_eq!(totals(&rig)?.billed, 99);
     offer(&rig, "openai", "/v1", eager()).await
 }
@@ -55,7 +58,8 @@ async fn i24_a_model_that_the_provider_takes_away_stops_the_job_and_no_row_fails
     rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "mistyped"})).await?;
     let submission = submission(&rig, "gone", 200, |row| format!("gone {row}"))?;
     let job_id = crate::jobs::support::submit(&rig, &submission).await?;
-    let waits = |job: &client::api::Job| crate::jobs::support::code(job.status_reason.as_ref()) == Some("model_not_found");
+    let waits =
+        |job: &client::api::Job| crate::jobs::support::code(job.status_reason.as_ref()) == Some("model_not_found");
     rig.wait_for(&job_id, super::support::LONG, waits).await?;
     rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "echo"})).await?;
     let job = rig.wait(&job_id, super::support::LONG).await?;
@@ -66,7 +70,8 @@ async fn i24_a_model_that_the_provider_takes_away_stops_the_job_and_no_row_fails
 #[tokio::test(flavor = "multi_thread")]
 async fn i3_i2_a_wrong_key_stops_provider_batches_and_no_row_fails() -> anyhow::Result<()> {
     let rig = start(eager()).await?;
-    super::support::patch_batches(&rig, json!({"faults": [{"op": "upload", "fault": "status_401", "times": 2}]})).await?;
+    super::support::patch_batches(&rig, json!({"faults": [{"op": "upload", "fault": "status_401", "times": 2}]}))
+        .await?;
     let job = run(&rig, &submission(&rig, "key", 200, |row| format!("key {row}"))?).await?;
     assert_eq!((job.counts.succeeded, job.counts.failed), (200, 0), "{}", rig.logs());
     assert_eq!(totals(&rig)?.batches.created, 1);
