@@ -2,31 +2,31 @@
 //!
 //! Source of the protocol facts: Anthropic's API reference (<https://platform.claude.com/docs/en/api/messages>).
 
+mod batch;
 mod encode;
 mod error;
 mod line;
 mod message;
+mod message_batch;
 mod realtime;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use crate::client::HttpClient;
+use self::encode::Fixed;
+use crate::client::{Api, HttpClient, secret_header};
 use crate::driver::{Connection, Endpoint};
-use encode::Fixed;
 
-/// The driver.
+/// The driver, on both routes.
 pub(crate) struct Anthropic {
-    http: HttpClient,
-    /// `None` if the record's base URL can't be one: every call fails at key level then, and says so.
-    messages_url: Option<Url>,
+    api: Api,
+    /// Where messages go. `None` if the record's base URL can't be one.
+    url: Option<Url>,
     headers: HeaderMap,
     fixed: Fixed,
-    timeout: Duration,
 }
 
 /// Sent as `anthropic-version` where the record names none.
@@ -39,36 +39,32 @@ const WITHOUT_SAMPLING: &str = "2026-10-21";
 const DEFAULT_MAX_TOKENS: u32 = 4096;
 
 pub(crate) fn connect(http: HttpClient, endpoint: Endpoint) -> Connection {
-    Connection { realtime: Arc::new(Anthropic::new(http, endpoint)), batch: None }
+    let driver = Arc::new(Anthropic::new(http, endpoint));
+    Connection { realtime: driver.clone(), batch: Some(driver) }
 }
 
 impl Anthropic {
     fn new(http: HttpClient, endpoint: Endpoint) -> Self {
         let version = endpoint.options.get("anthropic_version").map_or(DEFAULT_VERSION, String::as_str);
+        // SDKs take the address without the version's segment; other providers' records have one.
         let base = endpoint.base_url.trim_end_matches('/').trim_end_matches("/v1");
+        let api = Api::new(http, base, headers(version, &endpoint), endpoint.timeout);
         Self {
-            http,
-            messages_url: format!("{base}/v1/messages").parse().ok(),
-            headers: headers(version, &endpoint),
+            url: api.url(&["v1", "messages"]).ok(),
+            headers: api.json_headers(),
+            api,
             fixed: Fixed {
                 max_tokens: endpoint.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
                 samples: version < WITHOUT_SAMPLING,
                 upstream_model: endpoint.upstream_model,
             },
-            timeout: endpoint.timeout,
         }
     }
 }
 
-fn headers(version: &str, endpoint: &Endpoint) -> HeaderMap {
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-    if let Ok(value) = HeaderValue::from_str(version) {
-        headers.insert("anthropic-version", value);
-    }
-    let key = endpoint.secret.as_ref().and_then(|secret| HeaderValue::from_str(secret.expose_secret()).ok());
-    if let Some(mut key) = key {
-        key.set_sensitive(true);
-        headers.insert("x-api-key", key);
-    }
-    headers
+fn headers(version: &str, endpoint: &Endpoint) -> Vec<(HeaderName, HeaderValue)> {
+    let version = HeaderValue::from_str(version).ok().map(|value| (HeaderName::from_static("anthropic-version"), value));
+    let secret = endpoint.secret.as_ref();
+    let key = secret.and_then(|key| secret_header(HeaderName::from_static("x-api-key"), key.expose_secret()));
+    version.into_iter().chain(key).collect()
 }
