@@ -5,14 +5,13 @@ use std::path::Path;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use domain::failure::Failure;
 use domain::job::spec::Params;
 use domain::prompt::Message;
 use domain::provider_batch::{RemoteStatus, ResultFiles, ValidationError};
 use futures::future::BoxFuture;
 
-use crate::Reply;
 use crate::client::Download;
+use crate::{CallError, Reply};
 
 /// A provider family's batch API.
 ///
@@ -145,15 +144,4 @@ pub struct Polled {
     pub errors: Vec<ValidationError>,
     /// Requests that have their result, where the provider tells.
     pub done: Option<u64>,
-}
-
-/// A call about a provider batch that failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {}", failure.error.code, failure.error.message)]
-pub struct CallError {
-    pub failure: Failure,
-    /// The provider may have done what was asked.
-    pub ambiguous: bool,
-    /// There is no such thing at the provider.
-    pub missing: bool,
 }

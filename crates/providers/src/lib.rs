@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod batch;
+mod call_error;
 pub mod client;
 mod driver;
 mod encode;
@@ -10,5 +11,6 @@ mod gemini;
 mod openai;
 mod usage;
 
-pub use batch::{BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Transport, Wanted};
+pub use batch::{BatchDriver, EncodedFile, Found, Habits, Input, NewBatch, Polled, Transport, Wanted};
+pub use call_error::CallError;
 pub use driver::{Answer, Connection, Driver, Endpoint, Reply, connect};

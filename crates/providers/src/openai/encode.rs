@@ -29,7 +29,7 @@ struct Fixed<'a> {
 }
 
 /// The request up to its messages: all that is the same for every row of a job.
-pub(super) fn prepare(model: &str, params: &Params, max_tokens: MaxTokens) -> Bytes {
+pub(crate) fn prepare(model: &str, params: &Params, max_tokens: MaxTokens) -> Vec<u8> {
     let bound = |name: MaxTokens| params.max_output_tokens.filter(|_| name == max_tokens);
     let fixed = Fixed {
         model,
@@ -42,10 +42,39 @@ pub(super) fn prepare(model: &str, params: &Params, max_tokens: MaxTokens) -> By
         reasoning_effort: params.reasoning_effort.as_deref(),
         extra: &params.extra,
     };
-    let mut json = serde_json::to_vec(&fixed).expect("numbers, strings and JSON values always serialise");
+    open(&fixed)
+}
+
+/// An object that goes on with its messages.
+pub(crate) fn open(fixed: &impl Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec(fixed).expect("numbers, strings and JSON values always serialise");
     json.pop();
     json.extend_from_slice(b",\"messages\":");
-    json.into()
+    json
+}
+
+/// The whole request.
+pub(crate) fn body(prepared: &[u8], messages: &[Message]) -> Vec<u8> {
+    let text: usize = messages.iter().map(|message| message.text.len() + 40).sum();
+    let mut json = Vec::with_capacity(prepared.len() + text + text / 16 + 8);
+    json.extend_from_slice(prepared);
+    list(messages, &mut json);
+    json.push(b'}');
+    json
+}
+
+/// The part of a line of a batch file between its id and its messages. `head` is what goes between the id and the request.
+pub(crate) fn prepare_line(head: &str, prepared: &[u8]) -> Bytes {
+    [b"\",", head.as_bytes(), b"\"body\":", prepared].concat().into()
+}
+
+/// A line of a batch file, without its end. The id needs no escapes.
+pub(crate) fn line(prepared: &[u8], id: &str, messages: &[Message], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"custom_id\":\"");
+    out.extend_from_slice(id.as_bytes());
+    out.extend_from_slice(prepared);
+    list(messages, out);
+    out.extend_from_slice(b"}}");
 }
 
 #[derive(Serialize)]
@@ -54,21 +83,16 @@ struct WireMessage<'a> {
     content: &'a str,
 }
 
-/// The whole request.
-pub(super) fn body(prepared: &Bytes, messages: &[Message]) -> Vec<u8> {
-    let text: usize = messages.iter().map(|message| message.text.len() + 40).sum();
-    let mut json = Vec::with_capacity(prepared.len() + text + text / 16 + 8);
-    json.extend_from_slice(prepared);
-    json.push(b'[');
+fn list(messages: &[Message], out: &mut Vec<u8>) {
+    out.push(b'[');
     for (position, message) in messages.iter().enumerate() {
         if position > 0 {
-            json.push(b',');
+            out.push(b',');
         }
         let message = WireMessage { role: message.role.name(), content: &message.text };
-        serde_json::to_writer(&mut json, &message).expect("strings always serialise, and a Vec takes every write");
+        serde_json::to_writer(&mut *out, &message).expect("strings always serialise, and a Vec takes every write");
     }
-    json.extend_from_slice(b"]}");
-    json
+    out.push(b']');
 }
 
 #[cfg(test)]
@@ -97,6 +121,18 @@ mod tests {
                 {"role": "system", "content": "s"}, {"role": "user", "content": "\"quoted\" \0 \u{1f600}"},
             ]})
         );
+    }
+
+    #[test]
+    fn a_line_holds_the_same_body_as_a_call() {
+        let prepared = prepare("m", &Params::default(), MaxTokens::MaxTokens);
+        let messages = [Message { role: Role::User, text: "a\n\u{2028}b".to_owned() }];
+        let mut out = Vec::new();
+        line(&prepare_line(r#""method":"POST","url":"/v1/x","#, &prepared), "r-1_A", &messages, &mut out);
+        let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let body: serde_json::Value = serde_json::from_slice(&body(&prepared, &messages)).expect("JSON");
+        assert_eq!(json, serde_json::json!({"custom_id": "r-1_A", "method": "POST", "url": "/v1/x", "body": body}));
+        assert!(!out.contains(&b'\n'));
     }
 
     #[test]

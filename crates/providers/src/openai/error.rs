@@ -1,39 +1,50 @@
 //! Which class an error of this family belongs to. Structured fields decide first, the message last.
 
-use std::time::SystemTime;
-
 use domain::failure::{Class, Failure};
 use serde::Deserialize;
 
-use crate::client::{HttpError, HttpReply, retry_after};
+/// The class of an error, and our code for it.
+pub(crate) type Judgement = (Class, &'static str);
 
-/// `{"error": {…}}`; some servers send numbers as codes, or a text in place of the object.
+/// `{"error": {…}}`. Some servers send a text in place of the object, and some its fields without the object around them.
 #[derive(Deserialize)]
 struct Body {
     error: Option<Detail>,
+    #[serde(flatten)]
+    own: Fields,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Detail {
-    Object {
-        message: Option<String>,
-        #[serde(rename = "type")]
-        kind: Option<String>,
-        code: Option<serde_json::Value>,
-    },
+    Object(Box<Fields>),
     Text(String),
 }
 
-/// What an error reply says of itself.
-#[derive(Default)]
-struct Signs {
-    kind: String,
-    code: String,
-    message: String,
+/// Codes may be numbers.
+#[derive(Deserialize)]
+struct Fields {
+    message: Option<serde_json::Value>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    code: Option<serde_json::Value>,
+    /// FastAPI's place for the message.
+    detail: Option<serde_json::Value>,
+    /// Azure's cause.
+    innererror: Option<Box<Fields>>,
 }
 
-/// Codes of a 429 that no waiting helps.
+/// What an error says of itself. What it leaves out is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Signs {
+    pub kind: String,
+    pub code: String,
+    pub message: String,
+    /// The code of its cause.
+    pub inner_code: String,
+}
+
+/// Codes of quotas and spend limits: no waiting helps.
 const QUOTA_CODES: [&str; 6] = [
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -46,39 +57,71 @@ const QUOTA_CODES: [&str; 6] = [
 /// Bytes of a body without a message that are quoted in the error.
 const QUOTED_BYTES: usize = 300;
 
-/// The failure of a reply that is no 2xx.
-pub(super) fn status(reply: &HttpReply, now: SystemTime) -> Failure {
-    let signs = signs(&reply.body);
-    let (class, code) = classify(reply.status.as_u16(), &signs);
-    let said = if signs.message.is_empty() { quote(&reply.body) } else { signs.message };
-    let message = format!("HTTP {}: {said}", reply.status.as_u16());
-    Failure { retry_after: retry_after(&reply.headers, now), ..Failure::new(class, code, message) }
+impl Signs {
+    /// From the body of a reply that is no 2xx.
+    pub fn of_body(body: &[u8]) -> Self {
+        let signs = match serde_json::from_slice::<Body>(body) {
+            Ok(Body { error: Some(detail), .. }) => detail.into(),
+            Ok(Body { error: None, own }) => own.into(),
+            Err(_) => Self::default(),
+        };
+        if signs.message.is_empty() { Self { message: quote(body), ..signs } } else { signs }
+    }
+
+    /// From an error object alone, or from its text.
+    pub fn of_detail(detail: &str) -> Self {
+        let signs = serde_json::from_str::<Detail>(detail).map(Self::from).unwrap_or_default();
+        if signs.message.is_empty() { Self { message: quote(detail.as_bytes()), ..signs } } else { signs }
+    }
+
+    /// The failure of a reply with this status.
+    pub fn failure(&self, status: u16, (class, code): Judgement) -> Failure {
+        Failure::new(class, code, format!("HTTP {status}: {}", self.message))
+    }
+
+    pub fn says(&self, word: &str) -> bool {
+        self.code == word || self.kind == word
+    }
 }
 
-/// The failure of a call without a whole reply.
-pub(super) fn transport(error: &HttpError) -> Failure {
-    let (class, code) = match error {
-        HttpError::Blocked { .. } => (Class::KeyLevel, "blocked_address"),
-        HttpError::Connect(_) => (Class::Transient, "provider_unreachable"),
-        HttpError::Lost(_) => (Class::Transient, "connection_lost"),
-        HttpError::Timeout(_) => (Class::Transient, "provider_timeout"),
-        HttpError::TooLarge { .. } => (Class::Transient, "provider_response_too_large"),
-    };
-    Failure::new(class, code, error.to_string())
+impl From<Detail> for Signs {
+    fn from(detail: Detail) -> Self {
+        match detail {
+            Detail::Object(fields) => (*fields).into(),
+            Detail::Text(message) => Self { message, ..Self::default() },
+        }
+    }
 }
 
-fn classify(status: u16, signs: &Signs) -> (Class, &'static str) {
-    let says = |word: &str| signs.code == word || signs.kind == word;
+impl From<Fields> for Signs {
+    fn from(fields: Fields) -> Self {
+        let text = |value: Option<serde_json::Value>| match value {
+            Some(serde_json::Value::String(text)) => text,
+            None | Some(serde_json::Value::Null) => String::new(),
+            Some(other) => other.to_string(),
+        };
+        Self {
+            kind: fields.kind.unwrap_or_default(),
+            code: text(fields.code),
+            message: text(fields.message.or(fields.detail)),
+            inner_code: text(fields.innererror.and_then(|inner| inner.code)),
+        }
+    }
+}
+
+/// The class of a status that is no 2xx.
+pub(crate) fn classify(status: u16, signs: &Signs) -> Judgement {
     match status {
         400 | 422 if is_context_overflow(signs) => (Class::Permanent, "context_length_exceeded"),
-        400 | 403 if says("content_filter") || says("content_policy_violation") => (Class::Refusal, "refused"),
+        400 | 403 if is_filtered(signs) => (Class::Refusal, "refused"),
+        400 | 429 if QUOTA_CODES.iter().any(|code| signs.says(code)) => (Class::KeyLevel, "provider_quota_exhausted"),
+        400 | 429 if signs.says("token_limit_exceeded") => (Class::Wait, "token_limit_exceeded"),
         401 | 403 => (Class::KeyLevel, "provider_auth_failed"),
         402 => (Class::KeyLevel, "provider_quota_exhausted"),
         404 => (Class::KeyLevel, "model_not_found"),
         408 => (Class::Transient, "provider_timeout"),
         409 => (Class::Transient, "provider_conflict"),
         413 => (Class::Permanent, "request_too_large"),
-        429 if QUOTA_CODES.iter().any(|code| says(code)) => (Class::KeyLevel, "provider_quota_exhausted"),
         429 => (Class::Wait, "rate_limited"),
         503 | 529 => (Class::Wait, "provider_overloaded"),
         500 => (Class::Transient, "provider_error"),
@@ -89,23 +132,34 @@ fn classify(status: u16, signs: &Signs) -> (Class, &'static str) {
     }
 }
 
+/// The class of an error that comes without a status, as it stands in a result line.
+pub(crate) fn classify_code(signs: &Signs) -> Judgement {
+    match signs.code.as_str() {
+        "batch_expired" => (Class::Wait, "batch_expired"),
+        "batch_cancelled" | "batch_canceled" => (Class::Wait, "batch_cancelled"),
+        "request_timeout" => (Class::Transient, "provider_timeout"),
+        "rate_limit_exceeded" => (Class::Wait, "rate_limited"),
+        "server_is_overloaded" => (Class::Wait, "provider_overloaded"),
+        "server_error" | "internal_error" | "internal_server_error" => (Class::Transient, "provider_error"),
+        "model_not_found" => (Class::KeyLevel, "model_not_found"),
+        code => match code.parse::<u16>() {
+            Ok(status @ 400..600) => classify(status, signs),
+            _ => classify(400, signs),
+        },
+    }
+}
+
+fn is_filtered(signs: &Signs) -> bool {
+    signs.says("content_filter")
+        || signs.says("content_policy_violation")
+        || signs.inner_code == "ResponsibleAIPolicyViolation"
+}
+
 /// OpenAI's code, llama.cpp's type, and vLLM's words.
 fn is_context_overflow(signs: &Signs) -> bool {
     signs.code == "context_length_exceeded"
         || signs.kind == "exceed_context_size_error"
         || signs.message.starts_with("This model's maximum context length")
-}
-
-fn signs(body: &[u8]) -> Signs {
-    match serde_json::from_slice::<Body>(body).ok().and_then(|body| body.error) {
-        Some(Detail::Object { message, kind, code }) => Signs {
-            kind: kind.unwrap_or_default(),
-            code: code.and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default(),
-            message: message.unwrap_or_default(),
-        },
-        Some(Detail::Text(message)) => Signs { message, ..Signs::default() },
-        None => Signs::default(),
-    }
 }
 
 fn quote(body: &[u8]) -> String {
@@ -116,19 +170,11 @@ fn quote(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use reqwest::StatusCode;
-    use reqwest::header::HeaderMap;
-
     use super::*;
 
-    fn class_of(code: u16, body: &str) -> (Class, String) {
-        let reply = HttpReply {
-            status: StatusCode::from_u16(code).expect("a status"),
-            headers: HeaderMap::new(),
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        };
-        let failure = status(&reply, SystemTime::UNIX_EPOCH);
+    fn class_of(status: u16, body: &str) -> (Class, String) {
+        let signs = Signs::of_body(body.as_bytes());
+        let failure = signs.failure(status, classify(status, &signs));
         (failure.class, failure.error.code)
     }
 

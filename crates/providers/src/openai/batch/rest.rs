@@ -1,0 +1,74 @@
+//! Calls about files and provider batches, with this family's errors.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::CallError;
+use crate::call_error::{Target, or_missing, parse};
+use crate::client::{Api, Download, Form, HttpError, HttpReply, retry_after};
+use crate::openai::completion::Classify;
+use crate::openai::error::Signs;
+
+/// An API whose errors are this family's, with files as OpenAI has them.
+pub(crate) struct Rest {
+    pub api: Api,
+    pub classify: Classify,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    id: String,
+}
+
+impl Rest {
+    /// The body of a 2xx.
+    fn done(&self, target: Target, reply: Result<HttpReply, HttpError>) -> Result<Bytes, CallError> {
+        let reply = reply?;
+        if reply.status.is_success() {
+            return Ok(reply.body);
+        }
+        let signs = Signs::of_body(&reply.body);
+        let status = reply.status.as_u16();
+        let mut failure = signs.failure(status, (self.classify)(status, &signs));
+        failure.retry_after = retry_after(&reply.headers, SystemTime::now());
+        Err(CallError::refused(target, reply.status, failure))
+    }
+
+    pub async fn list(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Bytes, CallError> {
+        self.done(Target::Collection, self.api.get(path, query).await)
+    }
+
+    pub async fn get(&self, path: &[&str]) -> Result<Bytes, CallError> {
+        self.done(Target::Object, self.api.get(path, &[]).await)
+    }
+
+    pub async fn create(&self, path: &[&str], json: Vec<u8>) -> Result<Bytes, CallError> {
+        self.done(Target::Collection, self.api.post(path, json).await)
+    }
+
+    /// Asks for a cancel. A refusal because it has ended already is a success.
+    pub async fn cancel(&self, path: &[&str]) -> Result<(), CallError> {
+        let reply = self.api.post(path, Vec::new()).await;
+        if reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409)) {
+            return Ok(());
+        }
+        self.done(Target::Object, reply).map(drop)
+    }
+
+    /// Uploads a file and gives the provider's id of it.
+    pub async fn upload(&self, path: &[&str], form: Form<'_>) -> Result<String, CallError> {
+        let body = self.done(Target::Collection, self.api.upload_form(path, form).await)?;
+        let file: Created = parse(&body)?;
+        if file.id.is_empty() { Err(CallError::unreadable("the file has no id")) } else { Ok(file.id) }
+    }
+
+    pub async fn download(&self, file: &str, into: &mut Download) -> Result<(), CallError> {
+        self.done(Target::Object, self.api.download(&["files", file, "content"], into).await).map(drop)
+    }
+
+    pub async fn delete_file(&self, file: &str) -> Result<(), CallError> {
+        or_missing(self.done(Target::Object, self.api.delete(&["files", file]).await).map(drop))
+    }
+}

@@ -1,0 +1,5 @@
+//! Drivers against servers that do what providers do, well or badly.
+
+mod calls;
+mod support;
+mod transfers;
