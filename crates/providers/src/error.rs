@@ -1,23 +1,9 @@
 //! What errors mean in every family, where the family says nothing else.
 
-use domain::failure::{Class, Failure};
-
-use crate::client::HttpError;
+use domain::failure::Class;
 
 /// Bytes of a body without a message that are quoted in the error.
 const QUOTED_BYTES: usize = 300;
-
-/// The failure of a call without a whole reply.
-pub(crate) fn transport(error: &HttpError) -> Failure {
-    let (class, code) = match error {
-        HttpError::Blocked { .. } => (Class::KeyLevel, "blocked_address"),
-        HttpError::Connect(_) => (Class::Transient, "provider_unreachable"),
-        HttpError::Lost(_) => (Class::Transient, "connection_lost"),
-        HttpError::Timeout(_) => (Class::Transient, "provider_timeout"),
-        HttpError::TooLarge { .. } => (Class::Transient, "provider_response_too_large"),
-    };
-    Failure::new(class, code, error.to_string())
-}
 
 /// Class and code of a status that is no 2xx, by itself.
 pub(crate) fn by_status(status: u16) -> (Class, &'static str) {
@@ -31,16 +17,11 @@ pub(crate) fn by_status(status: u16) -> (Class, &'static str) {
         429 => (Class::Wait, "rate_limited"),
         503 | 529 => (Class::Wait, "provider_overloaded"),
         500 => (Class::Transient, "provider_error"),
-        501..600 => (Class::Transient, "provider_unavailable"),
+        501..=599 => (Class::Transient, "provider_unavailable"),
         // A redirect is not followed: the base URL is wrong, for every row.
-        300..400 => (Class::KeyLevel, "provider_misconfigured"),
+        300..=399 => (Class::KeyLevel, "provider_misconfigured"),
         _ => (Class::Permanent, "provider_rejected"),
     }
-}
-
-/// The failure of every call where the record's base URL can't be one.
-pub(crate) fn no_url() -> Failure {
-    Failure::new(Class::KeyLevel, "provider_misconfigured", "the provider's base_url is not a URL")
 }
 
 /// What an error reply says: its message, or the start of its body.
@@ -51,8 +32,21 @@ pub(crate) fn told(status: u16, message: Option<&str>, body: &[u8]) -> String {
     }
 }
 
-fn quote(body: &[u8]) -> String {
+/// The start of a body, as one line.
+pub(crate) fn quote(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(QUOTED_BYTES)]);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() { "(empty body)".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_is_the_provider_s_or_a_quote() {
+        assert_eq!(told(500, Some("bad"), b"{}"), "HTTP 500: bad");
+        assert_eq!(told(502, Some(""), b" <html>\n  <b>bad</b> "), "HTTP 502: <html> <b>bad</b>");
+        assert_eq!(told(502, None, b""), "HTTP 502: (empty body)");
+    }
 }

@@ -13,11 +13,10 @@ use reqwest::Method;
 
 use super::message_batch::{MessageBatch, Page};
 use super::{Anthropic, encode, error, line};
-use crate::call_error::{MAX_PAGES, Target, body_of, or_missing, parse, too_long};
+use crate::call_error::{Target, body_of, or_missing, parse};
 use crate::client::{Download, FileBody, HttpError, HttpReply};
-use crate::{
-    BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Reply, Transport, Wanted,
-};
+use crate::openai::batch::list::{MAX_PAGES, too_long};
+use crate::{BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Reply, Transport, Wanted};
 
 const BATCHES: [&str; 3] = ["v1", "messages", "batches"];
 
@@ -42,7 +41,8 @@ impl Anthropic {
         let mut found = Vec::new();
         let mut after = None::<String>;
         for _ in 0..MAX_PAGES {
-            let query: Vec<_> = [("limit", "1000")].into_iter().chain(after.as_deref().map(|id| ("after_id", id))).collect();
+            let query: Vec<_> =
+                [("limit", "1000")].into_iter().chain(after.as_deref().map(|id| ("after_id", id))).collect();
             let page: Page = parse(&Self::done(Target::Collection, self.api.get(&BATCHES, &query).await)?)?;
             let last = page.data.last().map(|batch| batch.id.clone());
             let goes_on = page.has_more != Some(false) && last != after;
@@ -107,13 +107,7 @@ fn no_files() -> CallError {
 
 impl BatchDriver for Anthropic {
     fn habits(&self) -> Habits {
-        Habits {
-            transport: Transport::Inline,
-            separator: b",",
-            checks_late: true,
-            is_tagged: false,
-            least_poll_s: 1,
-        }
+        Habits { transport: Transport::Inline, separator: b",", checks_late: true, is_tagged: false, least_poll_s: 1 }
     }
 
     fn prepare(&self, params: &Params) -> Bytes {

@@ -29,21 +29,25 @@ struct StopDetails {
 
 #[derive(Deserialize)]
 struct WireUsage {
-    input_tokens: Option<i64>,
-    cache_creation_input_tokens: Option<i64>,
-    cache_read_input_tokens: Option<i64>,
-    output_tokens: Option<i64>,
+    #[serde(rename = "input_tokens")]
+    uncached: Option<i64>,
+    #[serde(rename = "cache_creation_input_tokens")]
+    cache_writes: Option<i64>,
+    #[serde(rename = "cache_read_input_tokens")]
+    cache_reads: Option<i64>,
+    #[serde(rename = "output_tokens")]
+    output: Option<i64>,
 }
 
 impl WireUsage {
-    /// `input_tokens` here leaves out what was written to or read from the cache.
+    /// What is written to the cache or read from it is input, too.
     fn believed(&self) -> Option<Usage> {
-        let cached_input_tokens = tokens(self.cache_read_input_tokens.or(Some(0)))?;
-        let written = tokens(self.cache_creation_input_tokens.or(Some(0)))?;
+        let or_zero = |count: Option<i64>| tokens(count.or(Some(0)));
+        let cached_input_tokens = or_zero(self.cache_reads)?;
         believed(Usage {
-            input_tokens: tokens(self.input_tokens)? + written + cached_input_tokens,
+            input_tokens: tokens(self.uncached)? + or_zero(self.cache_writes)? + cached_input_tokens,
             cached_input_tokens,
-            output_tokens: tokens(self.output_tokens)?,
+            output_tokens: tokens(self.output)?,
         })
     }
 }
@@ -66,7 +70,7 @@ impl Message {
         };
         let explanation = self.stop_details.and_then(|details| details.explanation);
         let refusal = Some(text).filter(|text| !text.is_empty()).or(explanation);
-        Reply { usage, refusal, ..Reply::without_answer(failure) }
+        Reply { refusal, usage, ..Reply::without_answer(failure) }
     }
 }
 

@@ -38,7 +38,9 @@ const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
 
 impl MessageBatch {
     pub(super) fn status(&self) -> RemoteStatus {
-        let any = |count: fn(&Counts) -> Option<u64>| self.request_counts.as_ref().and_then(count).is_some_and(|count| count > 0);
+        let any = |count: fn(&Counts) -> Option<u64>| {
+            self.request_counts.as_ref().and_then(count).is_some_and(|count| count > 0)
+        };
         match self.processing_status.as_deref() {
             Some("in_progress") => RemoteStatus::Running,
             Some("canceling") => RemoteStatus::Cancelling,
@@ -79,8 +81,9 @@ mod tests {
 
     use super::*;
 
-    fn ended(counts: serde_json::Value) -> MessageBatch {
-        let json = json!({"id": "msgbatch_1", "processing_status": "ended", "request_counts": counts, "results_url": null});
+    fn ended(counts: &serde_json::Value) -> MessageBatch {
+        let json =
+            json!({"id": "msgbatch_1", "processing_status": "ended", "request_counts": counts, "results_url": null});
         serde_json::from_value(json).expect("a provider batch")
     }
 
@@ -98,11 +101,11 @@ mod tests {
 
     #[test]
     fn the_counts_say_how_it_ended() {
-        assert_eq!(ended(json!({"succeeded": 2, "errored": 1, "canceled": 0})).status(), RemoteStatus::Done);
-        assert_eq!(ended(json!({"succeeded": 2, "expired": 1})).status(), RemoteStatus::Expired);
-        assert_eq!(ended(json!({"succeeded": 2, "canceled": 1, "expired": 1})).status(), RemoteStatus::Cancelled);
-        assert_eq!(ended(json!({"processing": 1, "succeeded": 2, "errored": null})).total(), Some(3));
-        assert_eq!(ended(json!({"succeeded": u64::MAX, "errored": 1})).total(), None);
+        assert_eq!(ended(&json!({"succeeded": 2, "errored": 1, "canceled": 0})).status(), RemoteStatus::Done);
+        assert_eq!(ended(&json!({"succeeded": 2, "expired": 1})).status(), RemoteStatus::Expired);
+        assert_eq!(ended(&json!({"succeeded": 2, "canceled": 1, "expired": 1})).status(), RemoteStatus::Cancelled);
+        assert_eq!(ended(&json!({"processing": 1, "succeeded": 2, "errored": null})).total(), Some(3));
+        assert_eq!(ended(&json!({"succeeded": u64::MAX, "errored": 1})).total(), None);
     }
 
     #[test]

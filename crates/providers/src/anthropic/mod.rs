@@ -63,7 +63,8 @@ impl Anthropic {
 }
 
 fn headers(version: &str, endpoint: &Endpoint) -> Vec<(HeaderName, HeaderValue)> {
-    let version = HeaderValue::from_str(version).ok().map(|value| (HeaderName::from_static("anthropic-version"), value));
+    let version =
+        HeaderValue::from_str(version).ok().map(|value| (HeaderName::from_static("anthropic-version"), value));
     let secret = endpoint.secret.as_ref();
     let key = secret.and_then(|key| secret_header(HeaderName::from_static("x-api-key"), key.expose_secret()));
     version.into_iter().chain(key).collect()

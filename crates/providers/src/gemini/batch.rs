@@ -9,29 +9,18 @@ use domain::job::spec::Params;
 use domain::prompt::Message;
 use futures::future::{BoxFuture, FutureExt as _};
 use reqwest::{StatusCode, Url};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::inline;
 use super::operation::Operation;
 use super::split::Splitter;
-use super::{Gemini, encode, error, line};
-use crate::call_error::{MAX_PAGES, Target, body_of, or_missing, parse, too_long};
+use super::{Gemini, encode, error, line, resource};
+use crate::call_error::{Target, body_of, or_missing, parse};
 use crate::client::{Download, HttpError, HttpReply, Opened};
-use crate::{
-    BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Reply, Transport, Wanted,
-};
+use crate::{BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Reply, Transport, Wanted};
 
 /// Bytes of requests that still travel in the create call, whose limit is 20 MB with all that is around them.
 const MAX_INLINE_BYTES: u64 = 16_000_000;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    #[serde(default)]
-    operations: Vec<Operation>,
-    next_page_token: Option<String>,
-}
 
 impl Gemini {
     /// A reply's body. Files that are gone are hidden behind a 403.
@@ -46,36 +35,25 @@ impl Gemini {
     async fn create_one(&self, batch: &NewBatch<'_>) -> Result<String, CallError> {
         let json = match batch.input {
             Input::File(file) => {
-                let batch = json!({"batch": {"displayName": batch.tag, "inputConfig": {"fileName": file}}});
-                batch.to_string().into_bytes()
+                let body = json!({"batch": {"displayName": batch.tag, "inputConfig": {"fileName": file}}});
+                body.to_string().into_bytes()
             }
             Input::Inline(file) => inline::body(batch.tag, &file).await.map_err(HttpError::from)?,
         };
-        let reply = self.api.post(&self.method("batchGenerateContent"), json).await;
+        let reply = self.api.post(&resource(&format!("{}:batchGenerateContent", self.model)), json).await;
         let limited = reply.as_ref().is_ok_and(|reply| reply.status == StatusCode::TOO_MANY_REQUESTS);
-        let created = Self::done(Target::Collection, reply).map_err(|error| if limited { patient(error) } else { error })?;
+        let created =
+            Self::done(Target::Collection, reply).map_err(|error| if limited { patient(error) } else { error })?;
         let operation: Operation = parse(&created)?;
         operation.name.filter(|name| !name.is_empty()).ok_or_else(|| CallError::unreadable("the operation has no name"))
     }
 
     async fn search(&self, wanted: &Wanted<'_>) -> Result<Vec<Found>, CallError> {
-        let mut found = Vec::new();
-        let mut token = String::new();
-        for _ in 0..MAX_PAGES {
-            let mut url = self.api.url(&["batches"])?;
-            url.query_pairs_mut().append_pair("pageSize", "100").append_pair("pageToken", &token);
-            let page: Page = parse(&self.frame(Target::Collection, &url, None).await?)?;
-            found.extend(page.operations.into_iter().filter(|operation| operation.display_name() == Some(wanted.tag)));
-            match page.next_page_token.filter(|next| !next.is_empty() && *next != token) {
-                Some(next) => token = next,
-                None => {
-                    found.sort_by_key(|operation| std::cmp::Reverse(operation.created()));
-                    let named = found.into_iter().filter_map(|operation| operation.name);
-                    return Ok(named.map(|id| Found { id, certain: true }).collect());
-                }
-            }
-        }
-        Err(too_long())
+        let is_ours = |operation: &Operation| operation.display_name() == Some(wanted.tag);
+        let mut found = self.list("batches", is_ours).await?;
+        found.sort_by_key(|operation| std::cmp::Reverse(operation.created()));
+        let named = found.into_iter().filter_map(|operation| operation.name);
+        Ok(named.map(|id| Found { id, certain: true }).collect())
     }
 
     async fn look(&self, id: &str) -> Result<Polled, CallError> {
@@ -85,7 +63,12 @@ impl Gemini {
     }
 
     /// A reply without the results in it. They are appended to `into`, one a line.
-    async fn frame(&self, target: Target, url: &Url, mut into: Option<&mut Download>) -> Result<Vec<u8>, CallError> {
+    pub(super) async fn frame(
+        &self,
+        target: Target,
+        url: &Url,
+        mut into: Option<&mut Download>,
+    ) -> Result<Vec<u8>, CallError> {
         let mut incoming = match self.api.http.open(url, self.api.headers.clone(), self.api.timeout).await? {
             Opened::Incoming(incoming) => incoming,
             Opened::Refused(reply) => return Self::done(target, Ok(reply)).map(Into::into),
@@ -105,7 +88,7 @@ impl Gemini {
     }
 
     async fn cancel_one(&self, id: &str) -> Result<(), CallError> {
-        let reply = self.api.post(&method_of(id, "cancel"), b"{}".to_vec()).await;
+        let reply = self.api.post(&resource(&format!("{id}:cancel")), b"{}".to_vec()).await;
         // So it is refused where it has ended already.
         if reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409)) {
             return Ok(());
@@ -141,17 +124,12 @@ fn is_operation(file: &str) -> bool {
     file.starts_with("batches/")
 }
 
-/// The segments of a resource's name.
-pub(super) fn resource(name: &str) -> Vec<&str> {
-    name.split('/').collect()
-}
-
 impl BatchDriver for Gemini {
     fn habits(&self) -> Habits {
         Habits {
             transport: Transport::InlineUpTo(MAX_INLINE_BYTES),
             separator: b"\n",
-            checks_late: false,
+            checks_late: true,
             is_tagged: true,
             least_poll_s: 1,
         }

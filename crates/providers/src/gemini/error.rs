@@ -18,7 +18,8 @@ use crate::error::{by_status, told};
 pub(super) struct Status {
     code: Option<i64>,
     message: Option<String>,
-    status: Option<String>,
+    #[serde(rename = "status")]
+    name: Option<String>,
     details: Option<Vec<Value>>,
 }
 
@@ -79,7 +80,7 @@ impl Status {
             let number = usize::try_from(self.code?).ok()?;
             RPC_CODES.get(number).or_else(|| RPC_CODES.iter().skip(1).find(|code| usize::from(code.1) == number))
         };
-        self.status.as_deref().or_else(|| by_number().map(|(name, _)| *name)).unwrap_or("UNKNOWN")
+        self.name.as_deref().or_else(|| by_number().map(|(name, _)| *name)).unwrap_or("UNKNOWN")
     }
 
     fn http_status(&self) -> u16 {

@@ -37,7 +37,8 @@ struct Metadata {
 struct Output {
     responses_file: Option<String>,
     inlined_responses: Option<IgnoredAny>,
-    output: Option<Box<Output>>,
+    #[serde(rename = "output")]
+    inner: Option<Box<Output>>,
 }
 
 /// 64-bit counts, so they come as strings.
@@ -64,7 +65,7 @@ impl Output {
         let named = self.responses_file.clone().filter(|file| !file.is_empty());
         named
             .or_else(|| self.inlined_responses.as_ref().map(|_| operation.to_owned()))
-            .or_else(|| self.output.as_ref()?.file(operation))
+            .or_else(|| self.inner.as_ref()?.file(operation))
     }
 }
 

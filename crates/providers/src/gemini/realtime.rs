@@ -9,19 +9,13 @@ use futures::future::BoxFuture;
 
 use super::response::Response;
 use super::{Gemini, encode, error};
-use crate::client::HttpReply;
+use crate::client::{HttpError, HttpReply};
 use crate::driver::{Driver, Reply};
-use crate::error::{no_url, transport};
 
 impl Gemini {
-    async fn send(&self, prepared: &Bytes, messages: &[Message]) -> Reply {
-        let Some(url) = self.model_url("generateContent") else {
-            return Reply::without_answer(no_url());
-        };
-        match self.http.post(&url, self.headers.clone(), encode::body(prepared, messages), self.timeout).await {
-            Ok(reply) => read(&reply, SystemTime::now()),
-            Err(error) => Reply::without_answer(transport(&error)),
-        }
+    async fn send(&self, prepared: &Bytes, messages: &[Message]) -> Result<HttpReply, HttpError> {
+        let url = self.url.as_ref().ok_or(HttpError::NoUrl)?;
+        self.api.http.post(url, self.headers.clone(), encode::body(prepared, messages), self.api.timeout).await
     }
 }
 
@@ -31,7 +25,12 @@ impl Driver for Gemini {
     }
 
     fn chat<'a>(&'a self, prepared: &'a Bytes, messages: &'a [Message]) -> BoxFuture<'a, Reply> {
-        Box::pin(self.send(prepared, messages))
+        Box::pin(async move {
+            match self.send(prepared, messages).await {
+                Ok(reply) => read(&reply, SystemTime::now()),
+                Err(error) => Reply::without_answer((&error).into()),
+            }
+        })
     }
 }
 

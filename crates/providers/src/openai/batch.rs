@@ -1,8 +1,8 @@
 //! `/files` and `/batches`.
 
-mod job;
+pub(crate) mod job;
 mod line;
-mod list;
+pub(crate) mod list;
 mod rest;
 
 use std::borrow::Cow;
