@@ -86,13 +86,13 @@ pub struct Connection {
 /// The drivers of a model.
 pub fn connect(kind: provider::Driver, http: HttpClient, endpoint: Endpoint) -> Connection {
     match kind {
+        provider::Driver::Openai => crate::openai::connect(http, endpoint),
+        provider::Driver::AzureOpenai => crate::azure_openai::connect(http, endpoint),
+        provider::Driver::Groq => crate::groq::connect(http, endpoint),
+        provider::Driver::Mistral => crate::mistral::connect(http, endpoint),
+        provider::Driver::Together => crate::together::connect(http, endpoint),
         provider::Driver::OpenaiCompatible => crate::openai::compatible(http, endpoint),
         provider::Driver::Anthropic => crate::anthropic::connect(http, endpoint),
         provider::Driver::Gemini => crate::gemini::connect(http, endpoint),
-        provider::Driver::Openai
-        | provider::Driver::AzureOpenai
-        | provider::Driver::Mistral
-        | provider::Driver::Groq
-        | provider::Driver::Together => crate::openai::connect(http, endpoint),
     }
 }

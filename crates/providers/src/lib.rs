@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod anthropic;
+mod azure_openai;
 mod batch;
 mod call_error;
 pub mod client;
@@ -8,7 +9,10 @@ mod driver;
 mod encode;
 mod error;
 mod gemini;
+mod groq;
+mod mistral;
 mod openai;
+mod together;
 mod usage;
 
 pub use batch::{BatchDriver, EncodedFile, Found, Habits, Input, NewBatch, Polled, Transport, Wanted};

@@ -91,6 +91,11 @@ fn answer(completion: Completion) -> Reply {
         let failure = Failure::new(Class::Refusal, "refused", words);
         return Reply { usage, refusal: refusal.or(content), ..Reply::without_answer(failure) };
     }
+    // Mistral's word for an answer that broke off.
+    if choice.finish_reason.as_deref() == Some("error") {
+        let failure = Failure::new(Class::Transient, "provider_error", "the provider broke off the answer");
+        return Reply { usage, ..Reply::without_answer(failure) };
+    }
     let answer = Answer { text: content.unwrap_or_default(), finish_reason: choice.finish_reason };
     Reply { result: Ok(answer), refusal: None, usage, http_status: None, request_id: None }
 }
@@ -200,6 +205,14 @@ mod tests {
         ] {
             assert_eq!(failure(&read_json(body)), (Class::Transient, "invalid_provider_response"), "{body}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_may_be_tried_again() {
+        let reply = read_json(
+            r#"{"choices":[{"message":{"content":"so f"},"finish_reason":"error"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#,
+        );
+        assert_eq!((failure(&reply), reply.usage.is_some()), ((Class::Transient, "provider_error"), true));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{Polled, Wanted};
 pub(crate) const TAG: &str = "gristmill";
 
 /// Clocks of both sides may differ by this much.
-const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
 
 /// OpenAI's batch object. What is missing, null or empty is absent.
 #[derive(Deserialize)]

@@ -1,7 +1,5 @@
 //! OpenAI's lists, page by page.
 
-use std::ops::ControlFlow;
-
 use domain::failure::{Class, Failure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -19,18 +17,37 @@ struct Page<T> {
     has_more: Option<bool>,
 }
 
+/// An uploaded file.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    pub id: String,
+    filename: Option<String>,
+}
+
+impl Named {
+    pub fn is_named(&self, name: &str) -> bool {
+        self.filename.as_deref() == Some(name)
+    }
+}
+
+impl Entry for Named {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// What a list holds.
 pub(crate) trait Entry {
     fn id(&self) -> &str;
 }
 
 impl Rest {
-    /// Shows a list's pages to `look` until it has seen enough or the list ends.
+    /// Shows a list's pages to `look` until it wants no more or the list ends.
     pub async fn pages<T: Entry + DeserializeOwned>(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
-        mut look: impl FnMut(&[T]) -> ControlFlow<()>,
+        mut look: impl FnMut(&[T]) -> bool,
     ) -> Result<(), CallError> {
         let mut after = None::<String>;
         for _ in 0..MAX_PAGES {
@@ -39,7 +56,7 @@ impl Rest {
             let page: Page<T> = parse(&self.list(path, &query).await?)?;
             let Some(last) = page.data.last() else { return Ok(()) };
             // Where pages are unknown, every page is the first one.
-            if look(&page.data).is_break() || page.has_more == Some(false) || after.as_deref() == Some(last.id()) {
+            if !look(&page.data) || page.has_more == Some(false) || after.as_deref() == Some(last.id()) {
                 return Ok(());
             }
             after = Some(last.id().to_owned());
@@ -50,4 +67,13 @@ impl Rest {
 
 pub(crate) fn too_long() -> CallError {
     CallError::new(Failure::new(Class::Transient, "provider_list_too_long", "the provider's list has no end in sight"))
+}
+
+/// Pages may overlap, as lists grow at their beginning.
+pub(crate) fn add<T: PartialEq>(found: &mut Vec<T>, more: impl Iterator<Item = T>) {
+    for one in more {
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::CallError;
 use crate::call_error::{Target, or_missing, parse};
@@ -18,7 +18,19 @@ pub(crate) struct Rest {
 }
 
 #[derive(Deserialize)]
-struct Created {
+#[serde(untagged)]
+enum Created {
+    Bare {
+        id: String,
+    },
+    /// Together's provider batches.
+    Wrapped {
+        job: Object,
+    },
+}
+
+#[derive(Deserialize)]
+struct Object {
     id: String,
 }
 
@@ -44,8 +56,10 @@ impl Rest {
         self.done(Target::Object, self.api.get(path, &[]).await)
     }
 
-    pub async fn create(&self, path: &[&str], json: Vec<u8>) -> Result<Bytes, CallError> {
-        self.done(Target::Collection, self.api.post(path, json).await)
+    /// Creates something and gives the provider's id of it.
+    pub async fn create(&self, path: &[&str], body: &impl Serialize) -> Result<String, CallError> {
+        let json = serde_json::to_vec(body).expect("strings and numbers always serialise");
+        self.done(Target::Collection, self.api.post(path, json).await).and_then(|body| id_of(&body))
     }
 
     /// Asks for a cancel. A refusal because it has ended already is a success.
@@ -59,9 +73,7 @@ impl Rest {
 
     /// Uploads a file and gives the provider's id of it.
     pub async fn upload(&self, path: &[&str], form: Form<'_>) -> Result<String, CallError> {
-        let body = self.done(Target::Collection, self.api.upload_form(path, form).await)?;
-        let file: Created = parse(&body)?;
-        if file.id.is_empty() { Err(CallError::unreadable("the file has no id")) } else { Ok(file.id) }
+        self.done(Target::Collection, self.api.upload_form(path, form).await).and_then(|body| id_of(&body))
     }
 
     pub async fn download(&self, file: &str, into: &mut Download) -> Result<(), CallError> {
@@ -71,4 +83,11 @@ impl Rest {
     pub async fn delete_file(&self, file: &str) -> Result<(), CallError> {
         or_missing(self.done(Target::Object, self.api.delete(&["files", file]).await).map(drop))
     }
+}
+
+/// The id of what was created: some wrap it.
+fn id_of(body: &[u8]) -> Result<String, CallError> {
+    let created: Created = parse(body)?;
+    let (Created::Bare { id } | Created::Wrapped { job: Object { id } }) = created;
+    if id.is_empty() { Err(CallError::unreadable("what was created has no id")) } else { Ok(id) }
 }
