@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::failure::Failure;
+use domain::failure::{Class, Failure};
 use domain::job::spec::Params;
 use domain::outcome::Usage;
 use domain::prompt::Message;
@@ -41,6 +41,11 @@ pub struct Reply {
 impl Reply {
     pub(crate) fn without_answer(failure: Failure) -> Self {
         Self { result: Err(failure), refusal: None, usage: None, http_status: None, request_id: None }
+    }
+
+    /// What can't be read as a reply.
+    pub(crate) fn invalid(why: impl Into<String>) -> Self {
+        Self::without_answer(Failure::new(Class::Transient, "invalid_provider_response", why))
     }
 }
 
@@ -83,10 +88,11 @@ pub fn connect(kind: provider::Driver, http: HttpClient, endpoint: Endpoint) -> 
     match kind {
         provider::Driver::Openai => crate::openai::connect(http, endpoint),
         provider::Driver::AzureOpenai => crate::azure_openai::connect(http, endpoint),
-        provider::Driver::Groq => crate::groq::connect(http, endpoint),
+        provider::Driver::Anthropic => crate::anthropic::connect(http, endpoint),
+        provider::Driver::Gemini => crate::gemini::connect(http, endpoint),
         provider::Driver::Mistral => crate::mistral::connect(http, endpoint),
+        provider::Driver::Groq => crate::groq::connect(http, endpoint),
         provider::Driver::Together => crate::together::connect(http, endpoint),
         provider::Driver::OpenaiCompatible => crate::openai::compatible(http, endpoint),
-        provider::Driver::Anthropic | provider::Driver::Gemini => crate::openai::connect(http, endpoint),
     }
 }

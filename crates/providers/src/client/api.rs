@@ -46,7 +46,6 @@ impl Api {
     }
 
     /// An address that the provider gave, if it is at the same origin: the headers go nowhere else.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for families whose replies name addresses"))]
     pub fn own_url(&self, text: &str) -> Result<Url, HttpError> {
         let base = self.base.as_ref().ok_or(HttpError::NoUrl)?;
         let url = base.join(text).map_err(|_| HttpError::Elsewhere { host: "(no URL)".to_owned() })?;
