@@ -88,11 +88,11 @@ pub fn connect(kind: provider::Driver, http: HttpClient, endpoint: Endpoint) -> 
     match kind {
         provider::Driver::Openai => crate::openai::connect(http, endpoint),
         provider::Driver::AzureOpenai => crate::azure_openai::connect(http, endpoint),
-        provider::Driver::Groq => crate::groq::connect(http, endpoint),
-        provider::Driver::Mistral => crate::mistral::connect(http, endpoint),
-        provider::Driver::Together => crate::together::connect(http, endpoint),
-        provider::Driver::OpenaiCompatible => crate::openai::compatible(http, endpoint),
         provider::Driver::Anthropic => crate::anthropic::connect(http, endpoint),
         provider::Driver::Gemini => crate::gemini::connect(http, endpoint),
+        provider::Driver::Mistral => crate::mistral::connect(http, endpoint),
+        provider::Driver::Groq => crate::groq::connect(http, endpoint),
+        provider::Driver::Together => crate::together::connect(http, endpoint),
+        provider::Driver::OpenaiCompatible => crate::openai::compatible(http, endpoint),
     }
 }

@@ -15,7 +15,7 @@ use super::message_batch::{MessageBatch, Page};
 use super::{Anthropic, encode, error, line};
 use crate::call_error::{Target, body_of, or_missing, parse};
 use crate::client::{Download, FileBody, HttpError, HttpReply};
-use crate::openai::batch::{MAX_PAGES, too_long};
+use crate::list::{MAX_PAGES, too_long};
 use crate::{BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Reply, Transport, Wanted};
 
 const BATCHES: [&str; 3] = ["v1", "messages", "batches"];

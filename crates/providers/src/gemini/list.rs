@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::Gemini;
 use crate::CallError;
 use crate::call_error::{Target, parse};
-use crate::openai::batch::{MAX_PAGES, too_long};
+use crate::list::{MAX_PAGES, too_long};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{DIALECT, encode};
 use crate::call_error::parse;
 use crate::client::{Api, Form};
+use crate::list::{MAX_PAGES, add, too_long};
 use crate::openai::Dialect;
-use crate::openai::batch::{
-    CLOCK_SLACK, Jobs, MAX_PAGES, Named, Rest, TAG, Time, add, files, goes_back_before, has_tag, too_long,
-};
+use crate::openai::batch::{CLOCK_SLACK, Jobs, Named, Rest, TAG, Time, files, goes_back_before, has_tag};
 use crate::openai::encode::prepare_line;
 use crate::{CallError, EncodedFile, Found, NewBatch, Polled, Wanted};
 

@@ -16,7 +16,7 @@ use domain::prompt::Message;
 use futures::future::{BoxFuture, FutureExt as _};
 
 pub(crate) use self::job::{CLOCK_SLACK, TAG, Time, files, goes_back_before, has_tag, status};
-pub(crate) use self::list::{MAX_PAGES, Named, add, too_long};
+pub(crate) use self::list::Named;
 pub(crate) use self::openai_jobs::{Expiry, OPENAI, OpenAiJobs, Variant};
 pub(crate) use self::rest::Rest;
 use super::{Dialect, encode};

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use super::error::{Judgement, Signs};
 use crate::driver::{Answer, Reply};
+use crate::usage::tokens;
 
 /// Names the class of a status that is no 2xx.
 pub(crate) type Classify = fn(u16, &Signs) -> Judgement;
@@ -44,12 +45,8 @@ struct PromptDetails {
     cached_tokens: Option<i64>,
 }
 
-/// More tokens than any request can use: whoever reports more is not believed.
-const MAX_TOKENS_OF_A_CALL: u64 = 1_000_000_000;
-
 impl WireUsage {
     fn believed(&self) -> Option<Usage> {
-        let tokens = |count: Option<i64>| u64::try_from(count?).ok().filter(|count| *count <= MAX_TOKENS_OF_A_CALL);
         let cached = self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
         Some(Usage {
             input_tokens: tokens(self.prompt_tokens)?,
@@ -69,19 +66,14 @@ pub(crate) fn read(status: u16, body: &[u8], classify: Classify) -> Reply {
     }
     match serde_json::from_slice::<Completion>(body) {
         Ok(completion) => Reply { http_status, ..answer(completion) },
-        Err(wrong) => Reply { http_status, ..invalid(format!("not a chat completion: {wrong}")) },
+        Err(wrong) => Reply { http_status, ..Reply::invalid(format!("not a chat completion: {wrong}")) },
     }
-}
-
-/// What can't be read as a reply.
-pub(crate) fn invalid(why: impl Into<String>) -> Reply {
-    Reply::without_answer(Failure::new(Class::Transient, "invalid_provider_response", why))
 }
 
 fn answer(completion: Completion) -> Reply {
     let usage = completion.usage.as_ref().and_then(WireUsage::believed);
     let Some(choice) = completion.choices.into_iter().next() else {
-        return Reply { usage, ..invalid("the reply has no choices") };
+        return Reply { usage, ..Reply::invalid("the reply has no choices") };
     };
     let AssistantMessage { content, refusal } = choice.message;
     let filtered = choice.finish_reason.as_deref() == Some("content_filter");

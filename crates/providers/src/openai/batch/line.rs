@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::driver::Reply;
-use crate::openai::completion::{self, Classify, invalid};
+use crate::openai::completion::{self, Classify};
 use crate::openai::error::{Signs, classify_code};
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ pub(crate) fn id(line: &[u8]) -> Option<Cow<'_, str>> {
 pub(crate) fn read(line: &[u8], classify: Classify) -> Reply {
     let Line { response, error } = match serde_json::from_slice(line) {
         Ok(line) => line,
-        Err(wrong) => return invalid(format!("not a result: {wrong}")),
+        Err(wrong) => return Reply::invalid(format!("not a result: {wrong}")),
     };
     let status = response.as_ref().and_then(|response| response.status_code);
     let status = status.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..600).contains(status));
@@ -60,7 +60,7 @@ pub(crate) fn read(line: &[u8], classify: Classify) -> Reply {
             Reply { request_id, ..Reply::without_answer(failure) }
         }
         (http_status, _, None) => {
-            Reply { http_status, request_id, ..invalid("a result without a response and without an error") }
+            Reply { http_status, request_id, ..Reply::invalid("a result without a response and without an error") }
         }
     }
 }

@@ -1,15 +1,12 @@
 //! OpenAI's lists, page by page.
 
-use domain::failure::{Class, Failure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::rest::Rest;
 use crate::CallError;
 use crate::call_error::parse;
-
-/// Pages read before a search is given up: what it did not reach is unknown then, and not absent.
-pub(crate) const MAX_PAGES: u32 = 100;
+use crate::list::{MAX_PAGES, too_long};
 
 #[derive(Deserialize)]
 struct Page<T> {
@@ -62,18 +59,5 @@ impl Rest {
             after = Some(last.id().to_owned());
         }
         Err(too_long())
-    }
-}
-
-pub(crate) fn too_long() -> CallError {
-    CallError::new(Failure::new(Class::Transient, "provider_list_too_long", "the provider's list has no end in sight"))
-}
-
-/// Pages may overlap, as lists grow at their beginning.
-pub(crate) fn add<T: PartialEq>(found: &mut Vec<T>, more: impl Iterator<Item = T>) {
-    for one in more {
-        if !found.contains(&one) {
-            found.push(one);
-        }
     }
 }

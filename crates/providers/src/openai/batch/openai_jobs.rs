@@ -8,11 +8,12 @@ use domain::job::spec::Params;
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, TAG, goes_back_before};
-use super::list::{Named, add};
+use super::list::Named;
 use super::rest::Rest;
 use super::{Jobs, encode};
 use crate::call_error::parse;
 use crate::client::{Api, Form};
+use crate::list::add;
 use crate::openai::Dialect;
 use crate::{CallError, EncodedFile, Found, NewBatch, Polled, Wanted};
 

@@ -3,10 +3,11 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use domain::failure::Failure;
 use serde::{Deserialize, Serialize};
 
 use crate::CallError;
-use crate::call_error::{Target, or_missing, parse};
+use crate::call_error::{Target, body_of, or_missing, parse};
 use crate::client::{Api, Download, Form, HttpError, HttpReply, retry_after};
 use crate::openai::completion::Classify;
 use crate::openai::error::Signs;
@@ -35,17 +36,13 @@ struct Object {
 }
 
 impl Rest {
-    /// The body of a 2xx.
     fn done(&self, target: Target, reply: Result<HttpReply, HttpError>) -> Result<Bytes, CallError> {
-        let reply = reply?;
-        if reply.status.is_success() {
-            return Ok(reply.body);
-        }
-        let signs = Signs::of_body(&reply.body);
-        let status = reply.status.as_u16();
-        let mut failure = signs.failure(status, (self.classify)(status, &signs));
-        failure.retry_after = retry_after(&reply.headers, SystemTime::now());
-        Err(CallError::refused(target, reply.status, failure))
+        body_of(target, reply, |reply| {
+            let signs = Signs::of_body(&reply.body);
+            let status = reply.status.as_u16();
+            let failure = signs.failure(status, (self.classify)(status, &signs));
+            Failure { retry_after: retry_after(&reply.headers, SystemTime::now()), ..failure }
+        })
     }
 
     pub async fn list(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Bytes, CallError> {
