@@ -15,7 +15,7 @@ use super::message_batch::{MessageBatch, Page};
 use super::{Anthropic, encode, error, line};
 use crate::call_error::{Target, body_of, or_missing, parse};
 use crate::client::{Download, FileBody, HttpError, HttpReply};
-use crate::list::{MAX_PAGES, too_long};
+use crate::list::{MAX_PAGES, add, goes_back_before, too_long};
 use crate::{BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch, Polled, Reply, Transport, Wanted};
 
 const BATCHES: [&str; 3] = ["v1", "messages", "batches"];
@@ -38,19 +38,17 @@ impl Anthropic {
     }
 
     async fn search(&self, wanted: &Wanted<'_>) -> Result<Vec<Found>, CallError> {
-        let mut found = Vec::new();
+        let mut found = Vec::<MessageBatch>::new();
         let mut after = None::<String>;
         for _ in 0..MAX_PAGES {
-            let query: Vec<_> =
-                [("limit", "1000")].into_iter().chain(after.as_deref().map(|id| ("after_id", id))).collect();
-            let page: Page = parse(&Self::done(Target::Collection, self.api.get(&BATCHES, &query).await)?)?;
+            let query = [("limit", "1000")].into_iter().chain(after.as_deref().map(|id| ("after_id", id)));
+            let reply = self.api.get(&BATCHES, &query.collect::<Vec<_>>()).await;
+            let page: Page = parse(&Self::done(Target::Collection, reply)?)?;
             let last = page.data.last().map(|batch| batch.id.clone());
-            let goes_on = page.has_more != Some(false) && last != after;
+            let is_enough = goes_back_before(wanted, page.data.iter().map(MessageBatch::created));
             found.extend(page.data.into_iter().filter(|batch| batch.may_be(wanted)));
-            if last.is_none() || !goes_on {
-                found.sort_by_key(|batch| std::cmp::Reverse(batch.created()));
-                found.dedup_by(|one, other| one.id == other.id);
-                return Ok(found.into_iter().map(|batch| Found { id: batch.id, certain: false }).collect());
+            if is_enough || last.is_none() || last == after || page.has_more == Some(false) {
+                return Ok(newest_first(found));
             }
             after = last;
         }
@@ -79,11 +77,12 @@ impl Anthropic {
 
     async fn cancel_one(&self, id: &str) -> Result<(), CallError> {
         let reply = self.api.post(&path(id, &["cancel"]), Vec::new()).await;
-        // So it is refused where it has ended already.
-        if reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409)) {
-            return Ok(());
+        let refuses = reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409));
+        match Self::done(Target::Object, reply) {
+            // So it is refused where it has ended already.
+            Err(error) if refuses && error.failure.class != Class::KeyLevel => Ok(()),
+            other => other.map(drop),
         }
-        Self::done(Target::Object, reply).map(drop)
     }
 
     async fn collect(&self, file: &str, into: &mut Download) -> Result<(), CallError> {
@@ -99,6 +98,13 @@ impl Anthropic {
 
 fn path<'a>(id: &'a str, below: &[&'a str]) -> Vec<&'a str> {
     BATCHES.into_iter().chain([id]).chain(below.iter().copied()).collect()
+}
+
+fn newest_first(mut batches: Vec<MessageBatch>) -> Vec<Found> {
+    batches.sort_by_key(|batch| std::cmp::Reverse(batch.created()));
+    let mut found = Vec::new();
+    add(&mut found, batches.into_iter().map(|batch| Found { id: batch.id, certain: false }));
+    found
 }
 
 fn no_files() -> CallError {

@@ -1,13 +1,14 @@
 //! A provider batch as the API shows it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::provider_batch::RemoteStatus;
 use serde::Deserialize;
 
 use crate::Wanted;
+use crate::list::CLOCK_SLACK;
 
 /// It carries nothing that names what it is for.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct MessageBatch {
     pub id: String,
     processing_status: Option<String>,
@@ -17,7 +18,7 @@ pub(super) struct MessageBatch {
 }
 
 /// All but `processing` are 0 until the end.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Counts {
     processing: Option<u64>,
     succeeded: Option<u64>,
@@ -32,9 +33,6 @@ pub(super) struct Page {
     pub data: Vec<MessageBatch>,
     pub has_more: Option<bool>,
 }
-
-/// Clocks of both sides may differ by this much.
-const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
 
 impl MessageBatch {
     pub(super) fn status(&self) -> RemoteStatus {

@@ -23,12 +23,15 @@ use crate::{BatchDriver, CallError, EncodedFile, Found, Habits, Input, NewBatch,
 const MAX_INLINE_BYTES: u64 = 16_000_000;
 
 impl Gemini {
-    /// A reply's body. Files that are gone are hidden behind a 403.
+    /// A reply's body. A file that is gone is hidden behind a 403.
     pub(super) fn done(target: Target, reply: Result<HttpReply, HttpError>) -> Result<Bytes, CallError> {
         let done = body_of(target, reply, |reply| error::status(reply, SystemTime::now()));
         done.map_err(|error| {
-            let is_hidden = target == Target::Object && error.failure.error.message.contains("it may not exist");
-            if is_hidden { CallError::missing(error.failure.error.message) } else { error }
+            if error.failure.error.message.contains("it may not exist") {
+                CallError::missing(error.failure.error.message)
+            } else {
+                error
+            }
         })
     }
 
@@ -89,11 +92,12 @@ impl Gemini {
 
     async fn cancel_one(&self, id: &str) -> Result<(), CallError> {
         let reply = self.api.post(&resource(&format!("{id}:cancel")), b"{}".to_vec()).await;
-        // So it is refused where it has ended already.
-        if reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409)) {
-            return Ok(());
+        let refuses = reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409));
+        match Self::done(Target::Object, reply) {
+            // So it is refused where it has ended already; but a bad key is a 400, too.
+            Err(error) if refuses && error.failure.error.code != "provider_auth_failed" => Ok(()),
+            other => other.map(drop),
         }
-        Self::done(Target::Object, reply).map(drop)
     }
 
     async fn collect(&self, file: &str, into: &mut Download) -> Result<(), CallError> {

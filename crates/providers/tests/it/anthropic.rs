@@ -218,6 +218,22 @@ async fn results_are_downloaded_with_the_key_and_never_from_elsewhere() {
     assert!(requests(&elsewhere).await.is_empty());
 }
 
+#[test]
+fn the_schemas_refuse_what_is_wrong() {
+    let said = json!([{"role": "user", "content": "u"}]);
+    for body in [
+        json!({"model": "m", "messages": said}),
+        json!({"model": "m", "max_tokens": 1, "messages": [{"role": "system", "content": "s"}]}),
+        json!({"model": "m", "max_tokens": 1, "messages": said, "seed": 1}),
+        json!({"model": "m", "max_tokens": 1, "messages": said, "temperature": 0}),
+        json!({"model": "m", "max_tokens": 1, "messages": said, "output_config": {"effort": "minimal"}}),
+    ] {
+        assert!(!wire::problems("anthropic.json", "CreateMessage", &body).is_empty(), "{body}");
+    }
+    let element = json!({"custom_id": "r 1", "params": {"model": "m", "max_tokens": 1, "messages": said}});
+    assert!(!wire::problems("anthropic.json", "CreateMessageBatch", &json!({"requests": [element]})).is_empty());
+}
+
 #[tokio::test]
 async fn what_has_ended_or_is_gone_is_done_with() {
     let server = MockServer::start().await;

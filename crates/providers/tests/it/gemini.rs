@@ -158,6 +158,16 @@ async fn a_refused_create_says_whether_anything_may_have_come_of_it() {
     }
 }
 
+#[tokio::test]
+async fn a_create_whose_file_is_gone_says_so() {
+    let hidden = "You do not have permission to access the File abc or it may not exist.";
+    let server = MockServer::start().await;
+    let reply = ResponseTemplate::new(403).set_body_json(json!({"error": {"code": 403, "message": hidden}}));
+    answers(&server, "POST", "models/m-1:batchGenerateContent", reply).await;
+    let error = create(&server, Input::File("files/abc")).await.expect_err("no file");
+    assert_eq!((error.missing, error.ambiguous, error.failure.class), (true, false, Class::Permanent));
+}
+
 /// An operation with as many results as asked for, each told twice, printed in many lines.
 fn ended_inline(results: usize) -> String {
     let result = |number| {
@@ -269,6 +279,22 @@ async fn a_file_is_found_by_its_name_and_ready_when_processed() {
     }
 }
 
+#[test]
+fn the_schemas_refuse_what_is_wrong() {
+    let contents = json!([{"role": "user", "parts": [{"text": "u"}]}]);
+    for body in [
+        json!({"contents": []}),
+        json!({"contents": [{"role": "system", "parts": [{"text": "u"}]}]}),
+        json!({"contents": contents, "generation_config": {}}),
+        json!({"contents": contents, "generationConfig": {"seed": 1_u64 << 40}}),
+        json!({"contents": contents, "generationConfig": {"thinkingConfig": {"thinkingLevel": "XHIGH"}}}),
+    ] {
+        assert!(!wire::problems("gemini.json", "GenerateContentRequest", &body).is_empty(), "{body}");
+    }
+    let line = json!({"key": "r-1", "request": {"contents": contents}});
+    assert!(!wire::problems("gemini.json", "InlinedRequest", &line).is_empty());
+}
+
 #[tokio::test]
 async fn what_has_ended_or_is_gone_is_done_with() {
     let server = MockServer::start().await;
@@ -289,6 +315,9 @@ async fn what_has_ended_or_is_gone_is_done_with() {
         assert_eq!(driver.delete_file("files/a").await.is_ok(), is_done, "{status} {message}");
         assert_eq!(driver.delete("batches/1").await.is_ok(), is_done, "{status} {message}");
     }
+    server.reset().await;
+    answers(&server, "POST", "batches/1:cancel", refusal(400, "API key not valid. Please pass a valid API key.")).await;
+    assert!(driver.cancel("batches/1").await.is_err());
     // Inline results go with their operation.
     server.reset().await;
     assert_eq!(driver.delete_file("batches/1").await, Ok(()));

@@ -115,13 +115,17 @@ pub fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.headers.get(name).map(|value| value.to_str().expect("a text"))
 }
 
-/// Judges a body by a definition of a file in `tests/schemas`.
-pub fn assert_valid(schema: &str, definition: &str, body: &Value) {
+/// What a definition of a file in `tests/schemas` has against a body.
+pub fn problems(schema: &str, definition: &str, body: &Value) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas").join(schema);
     let text = std::fs::read_to_string(path).expect("a schema");
     let mut schema: Value = serde_json::from_str(&text).expect("a JSON schema");
     schema["$ref"] = format!("#/$defs/{definition}").into();
     let validator = jsonschema::validator_for(&schema).expect("a schema");
-    let problems: Vec<String> = validator.iter_errors(body).map(|error| error.to_string()).collect();
+    validator.iter_errors(body).map(|error| error.to_string()).collect()
+}
+
+pub fn assert_valid(schema: &str, definition: &str, body: &Value) {
+    let problems = problems(schema, definition, body);
     assert!(problems.is_empty(), "{problems:?} in {body}");
 }

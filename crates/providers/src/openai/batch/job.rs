@@ -1,6 +1,6 @@
 //! What a provider says of a provider batch.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::provider_batch::{RemoteStatus, ResultFiles, ValidationError};
 use serde::Deserialize;
 
@@ -9,9 +9,6 @@ use crate::{Polled, Wanted};
 
 /// The field of a provider batch's metadata that holds its tag.
 pub(crate) const TAG: &str = "gristmill";
-
-/// Clocks of both sides may differ by this much.
-pub(crate) const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
 
 /// OpenAI's batch object. What is missing, null or empty is absent.
 #[derive(Deserialize)]
@@ -132,15 +129,6 @@ pub(crate) fn status(word: &str) -> RemoteStatus {
         "cancelled" | "canceled" => RemoteStatus::Cancelled,
         _ => RemoteStatus::Unknown,
     }
-}
-
-/// Whether a page of a list, newest first, goes back to before what is searched for. That lists are newest first is observed, not
-/// promised: a page in another order says nothing.
-pub(crate) fn goes_back_before(wanted: &Wanted<'_>, times: impl Iterator<Item = Option<DateTime<Utc>>>) -> bool {
-    let Some(times) = times.collect::<Option<Vec<_>>>() else { return false };
-    times.is_sorted_by(|newer, older| newer >= older)
-        && times.first() > times.last()
-        && times.last().is_some_and(|oldest| *oldest < wanted.since - CLOCK_SLACK)
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use domain::failure::{Class, Failure};
 use domain::job::spec::Params;
 use serde::{Deserialize, Serialize};
 
-use super::job::{Job, TAG, goes_back_before};
+use super::job::{Job, TAG};
 use super::list::Named;
 use super::rest::Rest;
 use super::{Jobs, encode};
 use crate::call_error::parse;
 use crate::client::{Api, Form};
-use crate::list::add;
+use crate::list::{add, goes_back_before};
 use crate::openai::Dialect;
 use crate::{CallError, EncodedFile, Found, NewBatch, Polled, Wanted};
 
