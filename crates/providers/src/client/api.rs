@@ -69,6 +69,11 @@ impl Api {
         self.http.post(&self.url(path)?, self.json_headers(), json, self.timeout).await
     }
 
+    /// Sends no body, once.
+    pub async fn post_nothing(&self, path: &[&str]) -> Result<HttpReply, HttpError> {
+        self.http.post(&self.url(path)?, self.headers.clone(), Vec::new(), self.timeout).await
+    }
+
     pub async fn delete(&self, path: &[&str]) -> Result<HttpReply, HttpError> {
         self.http.call(Method::DELETE, &self.url(path)?, self.headers.clone(), Vec::new(), self.timeout).await
     }

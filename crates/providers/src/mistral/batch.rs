@@ -12,7 +12,7 @@ use crate::call_error::parse;
 use crate::client::{Api, Form};
 use crate::list::{CLOCK_SLACK, MAX_PAGES, add, goes_back_before, too_long};
 use crate::openai::Dialect;
-use crate::openai::batch::{Jobs, Named, Rest, TAG, Time, files, has_tag};
+use crate::openai::batch::{Jobs, Named, Rest, TAG, Time, files, has_tag, lenient};
 use crate::openai::encode::prepare_line;
 use crate::{CallError, EncodedFile, Found, NewBatch, Polled, Wanted};
 
@@ -30,16 +30,23 @@ struct Create<'a> {
     timeout_hours: u32,
 }
 
-/// What is missing, null or empty is absent.
+/// What is missing, null, empty or of another shape is absent.
 #[derive(Deserialize)]
 struct Job {
     id: String,
+    #[serde(default, deserialize_with = "lenient")]
     status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     input_files: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
     output_file: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     error_file: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     errors: Option<Vec<JobError>>,
+    #[serde(default, deserialize_with = "lenient")]
     created_at: Option<Time>,
+    #[serde(default, deserialize_with = "lenient")]
     completed_requests: Option<u64>,
     metadata: Option<serde_json::Value>,
 }

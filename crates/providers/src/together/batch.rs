@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call_error::parse;
 use crate::client::{Api, Form};
-use crate::openai::batch::{Jobs, Named, Rest, files, status};
+use crate::openai::batch::{Jobs, Named, Rest, files, lenient, status};
 use crate::openai::encode::prepare_line;
 use crate::openai::{COMPATIBLE, Dialect};
 use crate::{CallError, EncodedFile, Found, NewBatch, Polled, Wanted};
@@ -24,14 +24,19 @@ struct Create<'a> {
     completion_window: &'static str,
 }
 
-/// What is missing, null or empty is absent. There are no counts and there is no metadata.
+/// What is missing, null, empty or of another shape is absent. There are no counts and there is no metadata.
 #[derive(Deserialize)]
 struct Job {
     id: String,
+    #[serde(default, deserialize_with = "lenient")]
     status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     input_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     output_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     error_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     error: Option<String>,
 }
 

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::provider_batch::{RemoteStatus, ResultFiles, ValidationError};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use super::list::Entry;
 use crate::{Polled, Wanted};
@@ -10,16 +11,23 @@ use crate::{Polled, Wanted};
 /// The field of a provider batch's metadata that holds its tag.
 pub(crate) const TAG: &str = "gristmill";
 
-/// OpenAI's batch object. What is missing, null or empty is absent.
+/// OpenAI's batch object. What is missing, null, empty or of another shape is absent.
 #[derive(Deserialize)]
 pub(crate) struct Job {
     pub id: String,
+    #[serde(default, deserialize_with = "lenient")]
     status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     input_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     output_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     error_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     errors: Option<Errors>,
+    #[serde(default, deserialize_with = "lenient")]
     created_at: Option<Time>,
+    #[serde(default, deserialize_with = "lenient")]
     request_counts: Option<Counts>,
     metadata: Option<serde_json::Value>,
 }
@@ -35,14 +43,17 @@ pub(crate) enum Time {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Errors {
-    Object { data: Option<Vec<JobError>> },
+    Object { data: Vec<JobError> },
     List(Vec<JobError>),
 }
 
 #[derive(Deserialize)]
 struct JobError {
+    #[serde(default, deserialize_with = "lenient")]
     code: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     line: Option<u64>,
 }
 
@@ -50,6 +61,12 @@ struct JobError {
 struct Counts {
     completed: Option<u64>,
     failed: Option<u64>,
+}
+
+/// An odd value of one field is no reason never to know how a provider batch stands.
+pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 impl Time {
@@ -84,8 +101,7 @@ impl Job {
 
     pub fn polled(self) -> Polled {
         let errors = match self.errors {
-            Some(Errors::Object { data }) => data.unwrap_or_default(),
-            Some(Errors::List(list)) => list,
+            Some(Errors::Object { data: list } | Errors::List(list)) => list,
             None => Vec::new(),
         };
         Polled {
@@ -170,6 +186,16 @@ mod tests {
             assert_eq!((polled.status, polled.errors), (RemoteStatus::Failed, vec![error]));
         }
         assert!(polled(r#"{"id":"b","status":"failed","errors":{"data":null}}"#).errors.is_empty());
+    }
+
+    #[test]
+    fn odd_values_hide_nothing_else() {
+        let polled = polled(
+            r#"{"id":"b","status":"completed","output_file_id":"f1","error_file_id":7,"errors":"none","created_at":{},
+            "request_counts":[1],"metadata":[]}"#,
+        );
+        assert_eq!((polled.status, polled.files.output.as_deref()), (RemoteStatus::Done, Some("f1")));
+        assert_eq!((polled.files.errors, polled.errors.len(), polled.done), (None, 0, None));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Rest {
 
     /// Asks for a cancel. A refusal because it has ended already is a success.
     pub async fn cancel(&self, path: &[&str]) -> Result<(), CallError> {
-        let reply = self.api.post(path, Vec::new()).await;
+        let reply = self.api.post_nothing(path).await;
         if reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409)) {
             return Ok(());
         }
