@@ -7,12 +7,9 @@ use domain::outcome::Usage;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-use super::error::{Judgement, Signs};
+use super::error::{Classify, Signs};
 use crate::driver::{Answer, Reply};
 use crate::usage::tokens;
-
-/// Names the class of a status that is no 2xx.
-pub(crate) type Classify = fn(u16, &Signs) -> Judgement;
 
 #[derive(Deserialize)]
 struct Completion {

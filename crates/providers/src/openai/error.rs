@@ -8,6 +8,9 @@ use crate::error::{by_status, quote};
 /// The class of an error, and our code for it.
 pub(crate) type Judgement = (Class, &'static str);
 
+/// Names the class of a status that is no 2xx.
+pub(crate) type Classify = fn(u16, &Signs) -> Judgement;
+
 /// `{"error": {…}}`. Some servers send a text in place of the object, and some its fields without the object around them.
 #[derive(Deserialize)]
 struct Body {
@@ -119,9 +122,10 @@ pub(crate) fn classify(status: u16, signs: &Signs) -> Judgement {
     }
 }
 
-/// The class of an error that comes without a status, as it stands in a result line.
-pub(crate) fn classify_code(signs: &Signs) -> Judgement {
-    match signs.code.as_str() {
+/// The class of an error that comes without a status, as it stands in a result line. `classify` is its server's.
+pub(crate) fn classify_code(signs: &Signs, classify: Classify) -> Judgement {
+    let word = if signs.code.is_empty() { &signs.kind } else { &signs.code };
+    match word.as_str() {
         "batch_expired" => (Class::Wait, "batch_expired"),
         "batch_cancelled" | "batch_canceled" => (Class::Wait, "batch_cancelled"),
         "request_timeout" => (Class::Transient, "provider_timeout"),
@@ -129,9 +133,11 @@ pub(crate) fn classify_code(signs: &Signs) -> Judgement {
         "server_is_overloaded" => (Class::Wait, "provider_overloaded"),
         "server_error" | "internal_error" | "internal_server_error" => (Class::Transient, "provider_error"),
         "model_not_found" => (Class::KeyLevel, "model_not_found"),
-        code => match code.parse::<u16>() {
-            Ok(status @ 400..600) => classify(status, signs),
-            _ => classify(400, signs),
+        word => match (word.parse::<u16>(), classify(400, signs)) {
+            (Ok(status @ 400..600), _) => classify(status, signs),
+            // Nothing says that it is the request's fault.
+            (_, (_, "provider_rejected")) if word.is_empty() => (Class::Transient, "provider_error"),
+            (_, judgement) => judgement,
         },
     }
 }

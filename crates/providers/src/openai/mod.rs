@@ -15,7 +15,7 @@ use reqwest::header::AUTHORIZATION;
 use secrecy::ExposeSecret;
 
 use self::batch::{FileBatches, Jobs, OPENAI, OpenAiJobs};
-use self::completion::Classify;
+use self::error::Classify;
 use self::realtime::Chat;
 use crate::client::{Api, HttpClient, secret_header};
 use crate::driver::{Connection, Endpoint};

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::CallError;
 use crate::call_error::{Target, body_of, or_missing, parse};
 use crate::client::{Api, Download, Form, HttpError, HttpReply, retry_after};
-use crate::openai::completion::Classify;
-use crate::openai::error::Signs;
+use crate::openai::error::{Classify, Signs};
 
 /// An API whose errors are this family's, with files as OpenAI has them.
 pub(crate) struct Rest {
