@@ -10,6 +10,7 @@ mod encode;
 mod error;
 mod gemini;
 mod groq;
+mod lenient;
 mod list;
 mod mistral;
 mod openai;

@@ -10,18 +10,22 @@ use serde_json::Value;
 
 use crate::client::{HttpReply, retry_after};
 use crate::error::{by_status, told};
+use crate::lenient::lenient;
 
 /// The body of an error reply, and the `error` of an item that failed.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ErrorBody {
+    #[serde(default, deserialize_with = "lenient")]
     error: Option<Detail>,
+    #[serde(default, deserialize_with = "lenient")]
     pub request_id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Detail {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
     details: Option<Value>,
 }

@@ -5,13 +5,17 @@ use domain::outcome::Usage;
 use serde::Deserialize;
 
 use crate::driver::{Answer, Reply};
+use crate::lenient::lenient;
 use crate::usage::{believed, tokens};
 
 #[derive(Deserialize)]
 pub(super) struct Message {
     content: Vec<Block>,
+    #[serde(default, deserialize_with = "lenient")]
     stop_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     stop_details: Option<StopDetails>,
+    #[serde(default, deserialize_with = "lenient")]
     usage: Option<WireUsage>,
 }
 
@@ -106,7 +110,9 @@ mod tests {
     fn usage_that_cannot_be_is_unknown() {
         for usage in [
             "null",
+            "[]",
             "{}",
+            r#"{"input_tokens":"1","output_tokens":1}"#,
             r#"{"input_tokens":-1,"output_tokens":1}"#,
             r#"{"input_tokens":1,"output_tokens":9000000000000}"#,
             r#"{"input_tokens":1,"output_tokens":1,"cache_read_input_tokens":9223372036854775807}"#,

@@ -5,15 +5,20 @@ use domain::provider_batch::RemoteStatus;
 use serde::Deserialize;
 
 use crate::Wanted;
+use crate::lenient::lenient;
 use crate::list::CLOCK_SLACK;
 
 /// It carries nothing that names what it is for.
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageBatch {
     pub id: String,
+    #[serde(default, deserialize_with = "lenient")]
     processing_status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     request_counts: Option<Counts>,
+    #[serde(default, deserialize_with = "lenient")]
     created_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     results_url: Option<String>,
 }
 
@@ -94,7 +99,7 @@ mod tests {
         assert_eq!(status(json!("in_progress")), RemoteStatus::Running);
         assert_eq!(status(json!("canceling")), RemoteStatus::Cancelling);
         assert_eq!(status(json!("ended")), RemoteStatus::Done);
-        assert_eq!([status(json!("paused")), status(json!(null))], [RemoteStatus::Unknown; 2]);
+        assert_eq!([json!("paused"), json!(null), json!(7)].map(status), [RemoteStatus::Unknown; 3]);
     }
 
     #[test]

@@ -12,14 +12,18 @@ use serde_json::Value;
 
 use crate::client::{HttpReply, retry_after};
 use crate::error::{by_status, told};
+use crate::lenient::lenient;
 
 /// `google.rpc.Status`: `error` of an error reply, of an item, and of an operation.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Status {
+    #[serde(default, deserialize_with = "lenient")]
     code: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
-    #[serde(rename = "status")]
+    #[serde(rename = "status", default, deserialize_with = "lenient")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     details: Option<Vec<Value>>,
 }
 

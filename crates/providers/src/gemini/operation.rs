@@ -10,24 +10,34 @@ use serde_json::Value;
 
 use super::error::Status;
 use crate::Polled;
+use crate::lenient::lenient;
 
 #[derive(Deserialize)]
 pub(super) struct Operation {
     /// `batches/…`.
     pub name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     done: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     metadata: Option<Metadata>,
+    #[serde(default, deserialize_with = "lenient")]
     response: Option<Output>,
+    #[serde(default, deserialize_with = "lenient")]
     error: Option<Status>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
+    #[serde(default, deserialize_with = "lenient")]
     display_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     state: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     create_time: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     batch_stats: Option<Stats>,
+    #[serde(default, deserialize_with = "lenient")]
     output: Option<Output>,
 }
 
@@ -35,9 +45,10 @@ struct Metadata {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Output {
+    #[serde(default, deserialize_with = "lenient")]
     responses_file: Option<String>,
     inlined_responses: Option<IgnoredAny>,
-    #[serde(rename = "output")]
+    #[serde(rename = "output", default, deserialize_with = "lenient")]
     inner: Option<Box<Output>>,
 }
 
@@ -182,6 +193,15 @@ mod tests {
         assert_eq!(done(json!({"requestCount": "9"})), Some(0));
         assert_eq!(done(json!({"successfulRequestCount": "-1"})), None);
         assert_eq!(done(json!({"successfulRequestCount": u64::MAX, "failedRequestCount": 1})), None);
+    }
+
+    #[test]
+    fn an_odd_field_hides_no_other() {
+        let odd = json!({"displayName": [], "state": "BATCH_STATE_SUCCEEDED", "createTime": 7, "batchStats": "x", "output": 7});
+        let polled =
+            polled(json!({"done": "yes", "metadata": odd, "error": "x", "response": {"responsesFile": "files/out"}}));
+        assert_eq!((polled.status, polled.done), (RemoteStatus::Done, None));
+        assert_eq!((polled.files.output.as_deref(), polled.errors), (Some("files/out"), Vec::new()));
     }
 
     #[test]

@@ -5,15 +5,18 @@ use domain::outcome::Usage;
 use serde::Deserialize;
 
 use crate::driver::{Answer, Reply};
+use crate::lenient::lenient;
 use crate::usage::{believed, tokens};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Response {
     candidates: Option<Vec<Candidate>>,
+    #[serde(default, deserialize_with = "lenient")]
     prompt_feedback: Option<PromptFeedback>,
+    #[serde(default, deserialize_with = "lenient")]
     usage_metadata: Option<WireUsage>,
-    #[serde(rename = "responseId")]
+    #[serde(rename = "responseId", default, deserialize_with = "lenient")]
     id: Option<String>,
 }
 
@@ -22,6 +25,7 @@ pub(super) struct Response {
 struct Candidate {
     content: Option<Content>,
     finish_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     finish_message: Option<String>,
 }
 
@@ -147,6 +151,7 @@ mod tests {
     fn usage_that_cannot_be_is_unknown() {
         for usage in [
             "null",
+            "[]",
             "{}",
             r#"{"promptTokenCount":-1}"#,
             r#"{"promptTokenCount":1,"candidatesTokenCount":9000000000000}"#,

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{DIALECT, encode};
 use crate::call_error::parse;
 use crate::client::{Api, Form};
+use crate::lenient::lenient;
 use crate::list::{CLOCK_SLACK, MAX_PAGES, add, goes_back_before, too_long};
 use crate::openai::Dialect;
-use crate::openai::batch::{Jobs, Named, Rest, TAG, Time, files, has_tag, lenient};
+use crate::openai::batch::{Jobs, Named, Rest, TAG, Time, files, has_tag};
 use crate::openai::encode::prepare_line;
 use crate::{CallError, EncodedFile, Found, NewBatch, Polled, Wanted};
 

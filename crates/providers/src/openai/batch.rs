@@ -15,7 +15,7 @@ use domain::job::spec::Params;
 use domain::prompt::Message;
 use futures::future::{BoxFuture, FutureExt as _};
 
-pub(crate) use self::job::{TAG, Time, files, has_tag, lenient, status};
+pub(crate) use self::job::{TAG, Time, files, has_tag, status};
 pub(crate) use self::list::Named;
 pub(crate) use self::openai_jobs::{Expiry, OPENAI, OpenAiJobs, Variant};
 pub(crate) use self::rest::Rest;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::call_error::parse;
 use crate::client::{Api, Form};
-use crate::openai::batch::{Jobs, Named, Rest, files, lenient, status};
+use crate::lenient::lenient;
+use crate::openai::batch::{Jobs, Named, Rest, files, status};
 use crate::openai::encode::prepare_line;
 use crate::openai::{COMPATIBLE, Dialect};
 use crate::{CallError, EncodedFile, Found, NewBatch, Polled, Wanted};

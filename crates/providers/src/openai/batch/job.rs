@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use domain::provider_batch::{RemoteStatus, ResultFiles, ValidationError};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::list::Entry;
+use crate::lenient::lenient;
 use crate::{Polled, Wanted};
 
 /// The field of a provider batch's metadata that holds its tag.
@@ -61,12 +61,6 @@ struct JobError {
 struct Counts {
     completed: Option<u64>,
     failed: Option<u64>,
-}
-
-/// An odd value of one field is no reason never to know how a provider batch stands.
-pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).ok())
 }
 
 impl Time {
