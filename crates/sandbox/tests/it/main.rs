@@ -1,8 +1,10 @@
 //! The sandbox over TCP.
 
 mod answers;
+mod anthropic;
 mod control;
 mod faults;
+mod gemini;
 mod limits;
 mod oracle_log;
 mod support;
