@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::batch::BatchConfig;
 use crate::error::Error;
 use crate::fault::ConfiguredFault;
 
@@ -34,6 +36,8 @@ pub struct Config {
     pub seed: u64,
     /// Faults met by requests that carry no marker; the first that matches counts.
     pub faults: Vec<ConfiguredFault>,
+    /// Files and provider batches.
+    pub batch: BatchConfig,
 }
 
 /// One model on offer. All models answer alike; None means unlimited.
@@ -76,6 +80,9 @@ pub struct Patch {
     /// The whole list of configured faults from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faults: Option<Vec<ConfiguredFault>>,
+    /// Fields to put in place of those of [`Config::batch`]; null makes one the default again.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub batch: Map<String, Value>,
 }
 
 impl Default for Config {
@@ -90,6 +97,7 @@ impl Default for Config {
             log: None,
             seed: 0,
             faults: Vec::new(),
+            batch: BatchConfig::default(),
         }
     }
 }
@@ -124,12 +132,15 @@ impl Config {
         for (index, fault) in self.faults.iter().enumerate() {
             fault.validate().map_err(|reason| Error::Config(format!("faults[{index}]: {reason}")))?;
         }
-        Ok(())
+        self.batch.validate().map_err(Error::Config)
     }
 
     /// This configuration with `patch` laid over it.
-    #[must_use]
-    pub fn patched(&self, patch: Patch) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the patch of the provider batches has fields or values that do not exist.
+    pub fn patched(&self, patch: Patch) -> Result<Self, Error> {
         let mut config = self.clone();
         config.latency_ms = patch.latency_ms.unwrap_or(config.latency_ms);
         config.latency_jitter_ms = patch.latency_jitter_ms.unwrap_or(config.latency_jitter_ms);
@@ -146,7 +157,16 @@ impl Config {
         if let Some(faults) = patch.faults {
             config.faults = faults;
         }
-        config
+        let batch = config.batch.patched(patch.batch);
+        config.batch = batch.map_err(|error| Error::Config(format!("batch: {error}")))?;
+        Ok(config)
+    }
+}
+
+impl Patch {
+    /// Whether it changes that field of the provider batches.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        self.batch.contains_key(field)
     }
 }
 
@@ -171,7 +191,7 @@ mod tests {
     fn patch_changes_only_what_it_names() {
         let patch = r#"{"latency_ms": 5, "models": {"echo-2": null, "new": {"requests_per_minute": 3}}}"#;
         let patch: Patch = serde_json::from_str(patch).expect("valid patch");
-        let config = Config { answer_bytes: Some(9), ..Config::default() }.patched(patch);
+        let config = Config { answer_bytes: Some(9), ..Config::default() }.patched(patch).expect("valid");
         assert_eq!((config.latency_ms, config.answer_bytes), (5, Some(9)));
         assert_eq!(config.models.keys().collect::<Vec<_>>(), ["echo", "new"]);
     }

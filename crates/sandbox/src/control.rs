@@ -24,7 +24,8 @@ pub(crate) async fn handle(sandbox: &Sandbox, request: Request<body::Incoming>) 
     match (&method, path.as_str()) {
         (&Method::GET, "/_sandbox/stats") => {
             let now = sandbox.clock.now().unix_ms;
-            let stats = sandbox.counters().read(now);
+            let mut stats = sandbox.counters().read(now);
+            stats.batches = sandbox.batches.stats();
             Reply::json(&stats)
         }
         (&Method::GET, "/_sandbox/config") => Reply::json(sandbox.config().as_ref()),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 
@@ -13,13 +13,26 @@ const SHARDS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest(u128);
 
-/// Counts by the first 8 bytes of the digest: 12 bytes an entry, about 200 MB for 10 million bodies. Among
+/// Counts by the first 8 bytes of the digest: 16 bytes an entry, about 270 MB for 10 million bodies. Among
 /// those, two share a key with a probability of 3 in a million.
 pub(crate) struct Deliveries {
-    shards: [Mutex<HashMap<Key, u32, BuildHasherDefault<KeyHasher>>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
 }
 
-/// Not a u64, whose alignment would widen the entry to 16 bytes.
+type Shard = HashMap<Key, Count, BuildHasherDefault<KeyHasher>>;
+
+/// What is known of a body.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    deliveries: u32,
+    /// Who bought an answer last: [`REAL_TIME`] or the number of a provider batch. 0 is nobody.
+    buyer: u32,
+}
+
+/// The buyer of answers in real time.
+pub(crate) const REAL_TIME: u64 = u32::MAX as u64;
+
+/// Not a u64, whose alignment is of no use here.
 type Key = [u8; 8];
 
 /// The key is a piece of a digest already, so it needs no hashing.
@@ -71,11 +84,24 @@ impl Deliveries {
 
     /// Counts one delivery of this body and says how manieth it is, from 1.
     pub fn count(&self, digest: Digest) -> u32 {
-        let shard = &self.shards[digest.shard()];
-        let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(digest.first()).or_insert(0);
-        *count = count.saturating_add(1);
-        *count
+        let mut shard = self.shard(digest);
+        let count = shard.entry(digest.first()).or_default();
+        count.deliveries = count.deliveries.saturating_add(1);
+        count.deliveries
+    }
+
+    /// How often it has been delivered.
+    pub fn seen(&self, digest: Digest) -> u32 {
+        self.shard(digest).get(&digest.first()).map_or(0, |count| count.deliveries)
+    }
+
+    /// Notes who bought an answer, and says whether another had bought one before.
+    pub fn buy(&self, digest: Digest, buyer: u64) -> bool {
+        let buyer = u32::try_from(buyer).unwrap_or(u32::MAX);
+        let mut shard = self.shard(digest);
+        let count = shard.entry(digest.first()).or_default();
+        let before = std::mem::replace(&mut count.buyer, buyer);
+        before != 0 && before != buyer
     }
 
     /// Forgets all deliveries.
@@ -83,6 +109,10 @@ impl Deliveries {
         for shard in &self.shards {
             *shard.lock().unwrap_or_else(PoisonError::into_inner) = HashMap::default();
         }
+    }
+
+    fn shard(&self, digest: Digest) -> MutexGuard<'_, Shard> {
+        self.shards[digest.shard()].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,6 +125,7 @@ mod tests {
         let deliveries = Deliveries::new();
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
         assert_eq!([one, two, one, one].map(|body| deliveries.count(body)), [1, 1, 2, 3]);
+        assert_eq!([one, Digest::of(b"three")].map(|body| deliveries.seen(body)), [3, 0]);
         deliveries.clear();
         assert_eq!(deliveries.count(one), 1);
     }
@@ -106,7 +137,15 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_takes_twelve_bytes() {
-        assert_eq!(size_of::<(Key, u32)>(), 12);
+    fn answer_bought_by_another_is_bought_again_once() {
+        let (deliveries, body) = (Deliveries::new(), Digest::of(b"one"));
+        let bought = [7, 7, REAL_TIME, 8, 8].map(|buyer| deliveries.buy(body, buyer));
+        assert_eq!(bought, [false, false, true, true, false]);
+        assert_eq!(deliveries.count(body), 1);
+    }
+
+    #[test]
+    fn an_entry_takes_sixteen_bytes() {
+        assert_eq!(size_of::<(Key, Count)>(), 16);
     }
 }

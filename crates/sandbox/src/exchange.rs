@@ -6,22 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Request, body};
 
-use crate::answer::echo;
 use crate::arrival::{Arrival, Identity};
-use crate::asked::Asked;
-use crate::completion::{Completion, Content, Finish, ReportedUsage};
-use crate::config::{Config, Model};
+use crate::call::{self, ReadError};
+use crate::config::Config;
+use crate::deliveries::REAL_TIME;
+use crate::desk::{Desk, parse};
 use crate::family::{Family, Objection, key_tail};
-use crate::fault::{self, Fault};
+use crate::fault;
 use crate::limits::{Levels, Permit};
 use crate::log;
 use crate::reply::{LONGEST, Payload, Reply};
 use crate::server::{ConnectionClosed, HttpResponse};
 use crate::state::Sandbox;
-use crate::value::{Fields, Value};
+use crate::value::Fields;
 
 /// All that is decided about a request when it arrives.
 struct Decision {
@@ -47,7 +46,7 @@ pub(crate) async fn exchange<F: Family>(
         config: &config,
         arrival: &arrival,
         family: &family,
-        key: F::key(&parts.headers),
+        key: family.key(&parts.headers),
         identity: Identity::new(sandbox, body.as_deref().unwrap_or_default()),
     };
     let (reply, permit) = meeting.decide_and_log(body.as_deref());
@@ -70,11 +69,11 @@ pub(crate) async fn exchange<F: Family>(
 
 /// The body, or None where it is too large.
 async fn read(body: body::Incoming, max_bytes: usize) -> Result<Option<Bytes>, ConnectionClosed> {
-    match Limited::new(body, max_bytes).collect().await {
-        Ok(body) => Ok(Some(body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Ok(None),
-        // The client went away before the request was whole: nothing has arrived.
-        Err(_) => Err(ConnectionClosed),
+    match call::read(body, max_bytes).await {
+        Ok(body) => Ok(Some(body)),
+        Err(ReadError::TooLarge) => Ok(None),
+        // Nothing has arrived.
+        Err(ReadError::Broken) => Err(ConnectionClosed),
     }
 }
 
@@ -90,14 +89,6 @@ fn work_time(config: &Config, reply: &Reply, seq: u64) -> Duration {
     Duration::from_millis(config.latency_ms.saturating_add(jitter)) + reply.delay
 }
 
-fn parse(body: Option<&[u8]>, max_bytes: usize) -> Result<Fields<'_>, Objection<'static>> {
-    let body = body.ok_or(Objection::TooLarge { max_bytes })?;
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(Objection::NotJson),
-    }
-}
-
 /// One request and the sandbox that it meets.
 struct Meeting<'a, F> {
     sandbox: &'a Sandbox,
@@ -111,7 +102,8 @@ struct Meeting<'a, F> {
 impl<F: Family> Meeting<'_, F> {
     /// Decides and logs. A reply that cannot be logged is not given.
     fn decide_and_log(&self, body: Option<&[u8]>) -> (Reply, Option<Permit>) {
-        let fields = parse(body, F::MAX_BODY_BYTES);
+        let max_bytes = F::MAX_BODY_BYTES;
+        let fields = body.ok_or(Objection::TooLarge { max_bytes }).and_then(parse);
         let decision = match &fields {
             Ok(fields) => self.decide(fields).unwrap_or_else(|error| self.refusal(error)),
             Err(objection) => self.refusal(self.family.error(objection)),
@@ -135,6 +127,7 @@ impl<F: Family> Meeting<'_, F> {
         let Some(log) = &self.sandbox.log else {
             return Ok(());
         };
+        let billed = decision.reply.billed_tokens.is_some();
         log.append(&log::Request {
             seq: self.arrival.seq,
             at_ms: self.arrival.at.unix_ms,
@@ -144,7 +137,8 @@ impl<F: Family> Meeting<'_, F> {
             delivery: self.identity.delivery(),
             prompt_tokens: decision.prompt_tokens,
             completion_tokens: decision.reply.billed_tokens.unwrap_or(0),
-            billed: decision.reply.billed_tokens.is_some(),
+            billed,
+            billed_again: billed && self.sandbox.deliveries.buy(self.identity.digest(), REAL_TIME),
             status: decision.reply.sent_status(),
             fault: decision.fault.map(Cow::Borrowed),
             in_flight: self.arrival.in_flight,
@@ -155,72 +149,31 @@ impl<F: Family> Meeting<'_, F> {
     /// answers.
     fn decide(&self, fields: &Fields<'_>) -> Result<Decision, F::Error> {
         let key = self.family.authenticate(self.config, self.key)?;
-        let asked = self.family.read(fields)?;
-        let object = |objection| self.family.error(&objection);
-        let model = self.config.models.get(asked.model);
-        let model = model.ok_or_else(|| object(Objection::UnknownModel(asked.model)))?;
-        let prompt_tokens = asked.prompt_tokens();
-        let answer_tokens = asked.max_tokens.unwrap_or(0);
-        let tokens = prompt_tokens.saturating_add(answer_tokens);
-        if tokens > model.context_tokens {
-            let context_tokens = model.context_tokens;
-            return Err(object(Objection::ContextLength { prompt_tokens, answer_tokens, context_tokens }));
-        }
-        let (permit, levels) = if model.is_limited() {
-            let now = self.arrival.at.instant;
-            match self.sandbox.limiter.admit((asked.model, model), key, tokens, now) {
+        let Arrival { seq, at, .. } = *self.arrival;
+        let (family, config, identity) = (self.family, self.config, &self.identity);
+        let desk = Desk { family, config, at, seq, identity, again: false };
+        let accepted = desk.accept(fields)?;
+        let prompt_tokens = accepted.prompt_tokens;
+        let (permit, levels) = if accepted.model.is_limited() {
+            let model = (accepted.asked.model, accepted.model);
+            match self.sandbox.limiter.admit(model, key, accepted.tokens, at.instant) {
                 Ok((permit, levels)) => (Some(permit), levels),
                 Err(refused) => {
-                    let reply = F::rate_limit(&refused.rate_limit(), self.arrival.seq);
+                    let reply = F::rate_limit(&refused.rate_limit(), seq);
                     return Ok(Decision { levels: refused.levels, prompt_tokens, ..reply.into() });
                 }
             }
         } else {
             (None, Levels::default())
         };
-        let fault = self.fault(&asked)?;
+        let fault = desk.fault(&accepted.asked)?;
         Ok(Decision {
-            reply: self.reply(&asked, model, prompt_tokens, fault.as_ref()),
+            reply: desk.reply(&accepted, fault.as_ref()),
             fault: fault.map(|fault| fault.name()),
             prompt_tokens,
             levels,
             permit,
         })
-    }
-
-    /// A marker's fault, or else a configured one.
-    fn fault(&self, asked: &Asked<'_>) -> Result<Option<Fault>, F::Error> {
-        let by_marker = fault::from_texts(asked.texts.iter().copied(), || self.identity.delivery())
-            .map_err(|error| self.family.error(&Objection::Marker(&error)))?;
-        if by_marker.is_some() {
-            return Ok(by_marker);
-        }
-        let mut configured = self.config.faults.iter().enumerate();
-        let met = configured.find(|(index, fault)| {
-            let (digest, delivery) = (self.identity.digest(), self.identity.delivery());
-            fault.meets(asked.model, digest, delivery, self.config.seed, *index)
-        });
-        Ok(met.map(|(_, configured)| configured.fault.clone()))
-    }
-
-    fn reply(&self, asked: &Asked<'_>, model: &Model, prompt_tokens: u64, fault: Option<&Fault>) -> Reply {
-        let prompt = asked.prompt();
-        let answer = echo(&prompt, self.config.answer_bytes, asked.max_tokens);
-        let completion = Completion {
-            seq: self.arrival.seq,
-            unix_ms: self.arrival.at.unix_ms,
-            model: asked.model,
-            content: Content::Text(&answer.text),
-            finish: if answer.truncated { Finish::Length } else { Finish::Stop },
-            prompt_tokens,
-            cached_tokens: model.cached_tokens.min(prompt_tokens),
-            thinking_tokens: model.thinking_tokens,
-            usage: ReportedUsage::True,
-        };
-        match fault {
-            Some(fault) => fault::apply(self.family, fault, completion),
-            None => F::answer(&completion),
-        }
     }
 
     fn refusal(&self, error: F::Error) -> Decision {

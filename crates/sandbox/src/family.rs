@@ -32,7 +32,7 @@ pub(crate) trait Family: Sized + Send + Sync {
     fn of(parts: &Parts) -> Self;
 
     /// The caller's key.
-    fn key(headers: &HeaderMap) -> Option<&str>;
+    fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str>;
 
     /// The model that the request names, be it valid or not.
     fn model<'a>(&'a self, fields: &'a Fields<'_>) -> Option<&'a str>;

@@ -11,6 +11,8 @@ use hyper::body::Frame;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
 
 /// The media type of nearly everything.
 pub(crate) const JSON: &str = "application/json";
@@ -55,6 +57,12 @@ pub(crate) enum Payload {
         filler: u64,
         tail: Vec<u8>,
     },
+    /// So many bytes of a file, from where it stands; cut to half of what was promised, or not.
+    File {
+        file: File,
+        length: u64,
+        cut: bool,
+    },
     /// No byte; the connection stays open.
     Silence,
     /// No byte; the connection closes.
@@ -91,6 +99,24 @@ impl Reply {
         Self::new(0, "", payload)
     }
 
+    /// The JSON of a reply that is a whole one.
+    pub fn into_json(self) -> Vec<u8> {
+        match self.payload {
+            Payload::Whole(body) if self.content_type == "application/json" => body,
+            _ => b"{}".to_vec(),
+        }
+    }
+
+    /// The same with half of its body missing on the way.
+    pub fn truncated(mut self) -> Self {
+        self.payload = match self.payload {
+            Payload::Whole(body) => Payload::Half(body),
+            Payload::File { file, length, .. } => Payload::File { file, length, cut: true },
+            other => other,
+        };
+        self
+    }
+
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("callers give printable ASCII");
         self.headers.push((name, value));
@@ -122,6 +148,10 @@ impl Reply {
             Payload::Padded { head, filler, tail } => {
                 length = Some((head.len() + tail.len()) as u64 + filler);
                 streamed(padded(head, filler, tail), held)
+            }
+            Payload::File { file, length: promised, cut } => {
+                length = Some(promised);
+                streamed(contents(file, if cut { promised / 2 } else { promised }, cut), held)
             }
             Payload::Silence | Payload::Close => return None,
         };
@@ -161,6 +191,28 @@ fn half(body: Vec<u8>) -> impl Stream<Item = io::Result<Bytes>> {
         tokio::task::yield_now().await;
         Err(io::Error::other("reset on demand"))
     }))
+}
+
+/// So many bytes of a file, and then an end or, where it is cut, a break.
+fn contents(file: File, length: u64, cut: bool) -> impl Stream<Item = io::Result<Bytes>> {
+    let pieces = stream::try_unfold((file, length), |(mut file, left)| async move {
+        let size = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        if size == 0 {
+            return Ok(None);
+        }
+        let mut piece = vec![0; size];
+        let read = file.read(&mut piece).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        piece.truncate(read);
+        Ok(Some((Bytes::from(piece), (file, left - read as u64))))
+    });
+    let breaks = stream::iter(cut.then_some(())).then(|()| async {
+        tokio::task::yield_now().await;
+        Err(io::Error::other("truncated on demand"))
+    });
+    pieces.chain(breaks)
 }
 
 fn drip(interval: Duration) -> impl Stream<Item = io::Result<Bytes>> {

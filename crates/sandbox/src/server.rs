@@ -1,7 +1,7 @@
 //! Connections and routes.
 //!
 //! hyper is used directly: faults need a say over the connection, which a service that fails or a body that ends
-//! in an error has, and a router would cost more than the two routes are worth.
+//! in an error has, and a router would cost more than the few routes are worth.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,16 +15,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::anthropic;
 use crate::config::Config;
-use crate::control;
 use crate::error::Error;
 use crate::exchange::exchange;
 use crate::family::Family;
-use crate::gemini;
 use crate::openai::{self, OpenAi};
-use crate::reply::{Body, Reply};
+use crate::reply::{Body, LONGEST, Payload, Reply};
 use crate::state::Sandbox;
+use crate::{anthropic, control, gemini};
 
 /// How long requests at work may go on after the shutdown began.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
@@ -69,6 +67,7 @@ pub async fn serve(listener: TcpListener, config: Config, shutdown: impl Future<
     }
     drop(listener);
     drop(stop);
+    sandbox.batches.stop().await;
     let drained = async { while connections.join_next().await.is_some() {} };
     // What is still open then is cut by dropping the set.
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, drained).await;
@@ -110,22 +109,16 @@ async fn route(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Resu
     let reply = if path.starts_with("/_sandbox/") {
         control::handle(sandbox, request).await
     } else {
-        models(&sandbox.config(), &request).unwrap_or_else(Reply::from)
+        openai::handle(sandbox, request).await
     };
-    // Number 0: the numbers of the oracle log have no gaps.
-    reply.into_response(OpenAi::REQUEST_ID, 0, ()).ok_or(ConnectionClosed)
+    send(reply, OpenAi::REQUEST_ID).await
 }
 
-/// `GET …/models` and `GET …/models/{model}`; everything else is unknown.
-fn models(config: &Config, request: &Request<body::Incoming>) -> Result<Reply, openai::ApiError> {
-    let path = request.uri().path();
-    let Some((_, name)) = path.split_once("/models").filter(|_| request.method() == Method::GET) else {
-        return Err(openai::ApiError::unknown_url(request.method().as_str(), path));
-    };
-    OpenAi.authenticate(config, OpenAi::key(request.headers()))?;
-    match name.strip_prefix('/') {
-        None if name.is_empty() => Ok(openai::list(config)),
-        Some(name) => openai::retrieve(config, name),
-        None => Err(openai::ApiError::unknown_url(request.method().as_str(), path)),
+/// Sends a reply that is not one of the numbered requests'; those of the oracle log have no gaps.
+pub(crate) async fn send(reply: Reply, request_id: Option<&'static str>) -> Result<HttpResponse, ConnectionClosed> {
+    if let Payload::Silence = reply.payload {
+        tokio::time::sleep(LONGEST).await;
+        return Err(ConnectionClosed);
     }
+    reply.into_response(request_id, 0, ()).ok_or(ConnectionClosed)
 }

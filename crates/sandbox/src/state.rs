@@ -1,8 +1,12 @@
 //! What all connections share.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use serde::Serialize;
+
+use crate::batch::Batches;
 use crate::clock::Clock;
 use crate::config::{Config, Patch};
 use crate::deliveries::Deliveries;
@@ -17,6 +21,7 @@ pub(crate) struct Sandbox {
     pub limiter: Arc<Limiter>,
     pub deliveries: Deliveries,
     pub log: Option<Log>,
+    pub batches: Batches,
     /// Replaced as a whole, so that a request sees one configuration from its beginning to its end.
     config: RwLock<Arc<Config>>,
     counters: Mutex<Counters>,
@@ -30,12 +35,13 @@ impl Sandbox {
         let log = config.log.as_deref();
         let log = log.map(|path| Log::open(path, clock.now().unix_ms)).transpose()?;
         Ok(Self {
-            clock,
             limiter: Arc::default(),
             deliveries: Deliveries::new(),
             log,
+            batches: Batches::new(clock.now().unix_ms),
             config: RwLock::new(Arc::new(config)),
             counters: Mutex::new(Counters::new()),
+            clock,
             next_seq: AtomicU64::new(1),
         })
     }
@@ -47,8 +53,10 @@ impl Sandbox {
     /// Changes the configuration for requests that arrive from now on.
     pub fn patch(&self, patch: Patch) -> Result<Arc<Config>, Error> {
         let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
-        let config = current.patched(patch);
+        let (faults, outcomes) = (patch.names("faults"), patch.names("outcomes"));
+        let config = current.patched(patch)?;
         config.validate()?;
+        self.batches.rearm(faults, outcomes);
         *current = Arc::new(config);
         Ok(Arc::clone(&current))
     }
@@ -58,6 +66,12 @@ impl Sandbox {
         self.counters().reset();
         self.deliveries.clear();
         self.limiter.clear();
+        self.batches.reset();
+    }
+
+    /// Appends to the oracle log, where there is one.
+    pub fn append(&self, line: &impl Serialize) -> io::Result<()> {
+        self.log.as_ref().map_or(Ok(()), |log| log.append(line))
     }
 
     pub fn counters(&self) -> MutexGuard<'_, Counters> {

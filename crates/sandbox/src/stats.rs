@@ -30,8 +30,25 @@ pub struct Stats {
     pub in_flight: u64,
     /// The most that were at work at once.
     pub max_in_flight: u64,
+    /// Files and provider batches.
+    #[serde(default)]
+    pub batches: BatchStats,
     /// Arrivals in each of the last 300 seconds, oldest first; the last second is still running.
     pub arrivals_per_second: Vec<u32>,
+}
+
+/// What there is of files and provider batches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchStats {
+    /// Provider batches by their status: `validating`, `running`, `finalizing`, `completed`, `failed`, `expired`,
+    /// `cancelling` or `cancelled`.
+    pub by_status: BTreeMap<String, u64>,
+    /// Requests of provider batches that have not ended, as far as they are validated.
+    pub requests_queued: u64,
+    /// Their prompt tokens, where they count against the limit.
+    pub enqueued_tokens: u64,
+    /// Files kept.
+    pub files: u64,
 }
 
 /// The counters behind [`Stats`].
@@ -79,8 +96,13 @@ impl Counters {
             self.stats.billed_completion_tokens += completion;
         }
         if let Some(fault) = fault {
-            *self.stats.by_fault.entry(fault.to_owned()).or_default() += 1;
+            self.met(fault);
         }
+    }
+
+    /// Somebody met a fault.
+    pub fn met(&mut self, fault: &str) {
+        *self.stats.by_fault.entry(fault.to_owned()).or_default() += 1;
     }
 
     pub fn read(&mut self, unix_ms: u64) -> Stats {

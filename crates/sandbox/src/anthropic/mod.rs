@@ -80,7 +80,7 @@ impl Family for Anthropic {
         Self { version: Version::of(&parts.headers) }
     }
 
-    fn key(headers: &HeaderMap) -> Option<&str> {
+    fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         headers.get("x-api-key")?.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
     }
 

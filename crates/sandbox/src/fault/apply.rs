@@ -43,7 +43,7 @@ pub(crate) fn apply<F: Family>(family: &F, fault: &Fault, completion: Completion
         Fault::DropBefore => Reply::unanswered(Payload::Close),
         Fault::DropAfter => with_payload::<F>(&completion, |_| Payload::Close),
         Fault::ResetMidBody => with_payload::<F>(&completion, Payload::Half),
-        Fault::Html => ok("text/html", HTML.as_bytes().to_vec()),
+        Fault::Html => page(),
         Fault::EmptyBody => ok(JSON, Vec::new()),
         Fault::TruncatedJson => with_payload::<F>(&completion, cut),
         Fault::WrongType => ok(JSON, F::WRONG_TYPE.as_bytes().to_vec()),
@@ -73,6 +73,11 @@ pub(crate) fn apply<F: Family>(family: &F, fault: &Fault, completion: Completion
 fn rate_limit<F: Family>(retry: Retry, delay: Duration, completion: &Completion<'_>) -> Reply {
     let wait = Wait::Told { retry, delay, unix_ms: completion.unix_ms };
     F::rate_limit(&RateLimit { limit: Limit::Requests, detail: "on demand", wait }, completion.seq)
+}
+
+/// A page where an answer should be.
+pub(crate) fn page() -> Reply {
+    ok("text/html", HTML.as_bytes().to_vec())
 }
 
 /// A 200 for which nobody worked.

@@ -2,6 +2,7 @@
 
 use super::parse::Words;
 use super::{Fault, InvalidFault};
+use crate::batch::marker;
 
 const OPEN: &str = "[[sandbox:";
 const CLOSE: &str = "]]";
@@ -22,6 +23,11 @@ pub(crate) fn from_texts<'a>(
     for text in texts.filter(|text| text.contains(OPEN)) {
         for inner in text.split(OPEN).skip(1) {
             let (words, _) = inner.split_once(CLOSE).ok_or(InvalidFault::Unclosed)?;
+            // Those are for the results of a provider batch, and checked only here.
+            if marker::is_row_marker(words) {
+                marker::check(words)?;
+                continue;
+            }
             let marker = Marker::parse(words)?;
             if marker.times.is_none_or(|times| delivery() <= times) {
                 return Ok(Some(marker.fault));

@@ -9,11 +9,12 @@ mod retry;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use apply::apply;
+pub(crate) use apply::{apply, page};
 pub use configured::ConfiguredFault;
 pub(crate) use configured::split_mix;
 pub(crate) use marker::from_texts;
 pub use parse::InvalidFault;
+pub(crate) use parse::Words;
 pub use retry::Retry;
 pub(crate) use retry::json_duration;
 
@@ -110,6 +111,23 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether it breaks the connection or what it carries, rather than what is answered.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout
+                | Self::Slow { .. }
+                | Self::Drip { .. }
+                | Self::DropBefore
+                | Self::DropAfter
+                | Self::ResetMidBody
+                | Self::Html
+                | Self::EmptyBody
+                | Self::TruncatedJson
+                | Self::Endless
+        )
+    }
+
     /// The name, as in a marker and in the oracle log.
     pub fn name(&self) -> &'static str {
         match self {

@@ -84,7 +84,7 @@ impl FromStr for Fault {
 }
 
 /// A name and its parameters; each parameter is taken once.
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     name: &'a str,
     parameters: Vec<(&'a str, &'a str)>,
 }
@@ -97,6 +97,10 @@ impl<'a> Words<'a> {
             .map(|word| word.split_once('=').ok_or_else(|| InvalidFault::Word(word.to_owned())))
             .collect::<Result<_, _>>()?;
         Ok(Self { name, parameters })
+    }
+
+    pub fn name(&self) -> &'a str {
+        self.name
     }
 
     /// Reads the fault, and takes its parameters.
@@ -172,7 +176,8 @@ impl<'a> Words<'a> {
         Duration::try_from_secs_f64(seconds).map_err(|_| self.invalid(parameter, &seconds.to_string()))
     }
 
-    fn take(&mut self, parameter: &str) -> Option<&'a str> {
+    /// The parameter's value, taken.
+    pub fn take(&mut self, parameter: &str) -> Option<&'a str> {
         let at = self.parameters.iter().position(|(key, _)| *key == parameter)?;
         Some(self.parameters.remove(at).1)
     }

@@ -59,7 +59,7 @@ impl Family for Gemini {
         Self { model: model.to_owned() }
     }
 
-    fn key(headers: &HeaderMap) -> Option<&str> {
+    fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         headers.get("x-goog-api-key")?.to_str().ok().map(str::trim).filter(|key| !key.is_empty())
     }
 

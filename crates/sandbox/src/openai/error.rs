@@ -148,6 +148,10 @@ impl ApiError {
         }
     }
 
+    pub fn server(message: String) -> Self {
+        Self { status: 500, message: Cow::Owned(message), kind: Cow::Borrowed("server_error"), param: None, code: None }
+    }
+
     pub fn log_failed() -> Self {
         Self {
             status: 500,

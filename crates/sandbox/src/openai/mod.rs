@@ -1,14 +1,22 @@
-//! OpenAI's real-time wire format.
+//! OpenAI's wire format, in real time and for provider batches.
 
+mod batch_object;
+mod batch_wire;
+mod batches;
 mod completion;
 mod error;
+mod files;
+mod flavour;
 mod limits;
 mod models;
+mod page;
 mod parameters;
 mod request;
+mod routes;
 
 pub(crate) use error::ApiError;
-pub(crate) use models::{list, retrieve};
+pub(crate) use flavour::OpenAi;
+pub(crate) use routes::handle;
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
@@ -22,8 +30,11 @@ use crate::limits::Levels;
 use crate::reply::Reply;
 use crate::value::Fields;
 
-/// Chat completions.
-pub(crate) struct OpenAi;
+/// The bearer of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !key.trim().is_empty()).then_some(key.trim())
+}
 
 impl Family for OpenAi {
     type Error = ApiError;
@@ -33,14 +44,16 @@ impl Family for OpenAi {
     const REFUSAL: &'static str = "I'm sorry, but I can't help with that.";
     const WRONG_TYPE: &'static str = r#"{"choices":{"message":"none"},"usage":[],"id":7}"#;
 
-    fn of(_parts: &Parts) -> Self {
-        Self
+    fn of(parts: &Parts) -> Self {
+        Self::below(parts.uri.path())
     }
 
-    /// The bearer.
-    fn key(headers: &HeaderMap) -> Option<&str> {
-        let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-        (scheme.eq_ignore_ascii_case("bearer") && !key.trim().is_empty()).then_some(key.trim())
+    fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let api_key = || headers.get("api-key")?.to_str().ok().filter(|key| !key.is_empty());
+        match self {
+            Self::Azure => api_key().or_else(|| bearer(headers)),
+            Self::Plain | Self::Groq => bearer(headers),
+        }
     }
 
     fn model<'a>(&'a self, fields: &'a Fields<'_>) -> Option<&'a str> {

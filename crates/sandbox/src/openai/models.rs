@@ -27,13 +27,13 @@ impl<'a> Model<'a> {
 }
 
 /// All models, in the order of their names.
-pub(crate) fn list(config: &Config) -> Reply {
+pub(super) fn list(config: &Config) -> Reply {
     let data = config.models.keys().map(|name| Model::new(name)).collect();
     Reply::json(&List { object: "list", data })
 }
 
 /// One model, or a 404.
-pub(crate) fn retrieve(config: &Config, name: &str) -> Result<Reply, ApiError> {
+pub(super) fn retrieve(config: &Config, name: &str) -> Result<Reply, ApiError> {
     if config.models.contains_key(name) {
         Ok(Reply::json(&Model::new(name)))
     } else {

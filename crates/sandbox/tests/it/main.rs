@@ -2,6 +2,7 @@
 
 mod answers;
 mod anthropic;
+mod batch;
 mod control;
 mod faults;
 mod gemini;

@@ -55,7 +55,7 @@ impl Sandbox {
             .into_iter()
             .filter_map(|entry| match entry {
                 Entry::Request(request) => Some(request),
-                Entry::Started(_) | Entry::Abandoned(_) => None,
+                _ => None,
             })
             .collect()
     }

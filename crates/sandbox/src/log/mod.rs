@@ -10,96 +10,36 @@
 //! {"started":1795233600000}
 //! {"seq":1,"at_ms":1795233600123,"key_tail":"k-01","model":"echo","request_sha256":"9f86d081884c7d659a2feaa0c55ad015","delivery":1,"prompt_tokens":12,"completion_tokens":9,"billed":true,"status":200,"fault":"slow","in_flight":3}
 //! {"abandoned":1,"at_ms":1795233600150}
+//! {"file_uploaded":"file-1","at_ms":1795233600160,"family":"openai","key_tail":"k-01","name":"a.jsonl","bytes":2048,"answered":true}
+//! {"batch_created":"batch_2","at_ms":1795233600170,"family":"openai","key_tail":"k-01","requests":8,"bytes":2048,"tag":"{\"chunk\":\"7\"}","answered":true}
+//! {"batch_validated":"batch_2","at_ms":1795233600180,"requests":8,"tokens":96}
+//! {"batches_listed":"openai","at_ms":1795233600190,"key_tail":"k-01"}
+//! {"batch_cancel_asked":"batch_2","at_ms":1795233600200}
+//! {"batch_ended":"batch_2","at_ms":1795233600210,"status":"cancelled","completed":4,"failed":0,"billed":4,"billed_prompt_tokens":48,"billed_completion_tokens":48,"billed_again":0}
+//! {"file_deleted":"file-1","at_ms":1795233600220}
 //! ```
 //!
-//! Numbers of requests begin anew after each `started`. Requests are those to chat completions; listing models
-//! is not logged.
+//! Numbers of requests begin anew after each `started`. Requests are those in real time; listing models
+//! is not logged, nor is each request of a provider batch.
 
-use std::borrow::Cow;
+mod batch;
+mod entry;
+mod totals;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub use batch::{BatchCancelAsked, BatchCreated, BatchEnded, BatchValidated, BatchesListed, FileDeleted, FileUploaded};
+pub use entry::{Abandoned, Entry, Request, Started};
+pub use totals::{BatchTotals, Totals};
 
 use crate::error::Error;
 
 /// Ends a line that a dying process left half written; no whole line ends so.
 const TORN: &[u8] = b" torn\n";
-
-/// One line of the log.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Entry {
-    /// A sandbox opened the log.
-    Started(Started),
-    /// A request arrived, and what became of it.
-    Request(Request<'static>),
-    /// A request's connection ended before its answer was sent. It stays billed if it was.
-    Abandoned(Abandoned),
-}
-
-/// A sandbox opened the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Started {
-    /// When, in Unix milliseconds.
-    pub started: u64,
-}
-
-/// A request that arrived whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request<'a> {
-    /// Its number since the sandbox started, from 1.
-    pub seq: u64,
-    /// Its arrival in Unix milliseconds, by a clock that never goes back while the sandbox runs.
-    pub at_ms: u64,
-    /// The last four characters of its bearer.
-    pub key_tail: Option<Cow<'a, str>>,
-    /// The model that it named.
-    pub model: Option<Cow<'a, str>>,
-    /// The first 16 bytes of its body's SHA-256, in hexadecimal.
-    pub request_sha256: Cow<'a, str>,
-    /// How manieth delivery of the same body this is, since the sandbox started or was reset.
-    pub delivery: u32,
-    /// Of the prompt; 0 where the request was invalid.
-    pub prompt_tokens: u64,
-    /// Of the answer that was worked out; 0 where none was.
-    pub completion_tokens: u64,
-    /// Whether the tokens are charged. What a client knows of its spend must add up to these.
-    pub billed: bool,
-    /// The HTTP status sent; None where the connection gets no answer.
-    pub status: Option<u16>,
-    /// The name of the fault that the request met.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fault: Option<Cow<'a, str>>,
-    /// Requests at work on its arrival, itself included.
-    pub in_flight: u64,
-}
-
-/// A request that lost its client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Abandoned {
-    /// The request's number.
-    pub abandoned: u64,
-    /// When, in Unix milliseconds.
-    pub at_ms: u64,
-}
-
-/// Sums over a log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Requests that arrived.
-    pub requests: u64,
-    /// Requests that were sent an HTTP answer of any status, as far as the sandbox knows.
-    pub answered: u64,
-    /// Requests whose client went away first.
-    pub abandoned: u64,
-    /// Requests that are charged.
-    pub billed: u64,
-    /// Prompt tokens of those.
-    pub billed_prompt_tokens: u64,
-    /// Completion tokens of those.
-    pub billed_completion_tokens: u64,
-}
 
 /// Reads a log from its first line, also while it is being written.
 ///
@@ -139,51 +79,11 @@ impl Iterator for LogReader {
                 break;
             }
         }
-        Some(parse(&self.buffer).map_err(|source| Error::LogLine { path: self.path.clone(), line: self.line, source }))
-    }
-}
-
-fn parse(line: &[u8]) -> Result<Entry, serde_json::Error> {
-    if line.starts_with(br#"{"started""#) {
-        serde_json::from_slice(line).map(Entry::Started)
-    } else if line.starts_with(br#"{"abandoned""#) {
-        serde_json::from_slice(line).map(Entry::Abandoned)
-    } else {
-        serde_json::from_slice(line).map(Entry::Request)
-    }
-}
-
-impl Totals {
-    /// Sums up a log.
-    ///
-    /// # Errors
-    ///
-    /// As [`read_log`] and its iterator.
-    pub fn of(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let mut totals = Self::default();
-        for entry in read_log(path)? {
-            totals.add(&entry?);
-        }
-        Ok(totals)
-    }
-
-    fn add(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Started(_) => {}
-            Entry::Abandoned(_) => {
-                self.abandoned += 1;
-                self.answered = self.answered.saturating_sub(1);
-            }
-            Entry::Request(request) => {
-                self.requests += 1;
-                self.answered += u64::from(request.status.is_some());
-                if request.billed {
-                    self.billed += 1;
-                    self.billed_prompt_tokens += request.prompt_tokens;
-                    self.billed_completion_tokens += request.completion_tokens;
-                }
-            }
-        }
+        Some(entry::parse(&self.buffer).map_err(|source| Error::LogLine {
+            path: self.path.clone(),
+            line: self.line,
+            source,
+        }))
     }
 }
 
@@ -250,6 +150,7 @@ mod tests {
             prompt_tokens: 3,
             completion_tokens: 4,
             billed: true,
+            billed_again: false,
             status: Some(200),
             fault: None,
             in_flight: 1,

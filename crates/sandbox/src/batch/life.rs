@@ -1,0 +1,216 @@
+//! The life of one provider batch, from its creation to its end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fault::Outcome;
+use super::record::{Problem, ProviderBatch, Results, Stage, share};
+use super::run::{Done, Work, run};
+use super::validate::{Index, validate};
+use super::webhook::Event;
+use super::wire::RowKind;
+use crate::clock::Moment;
+use crate::log;
+use crate::state::Sandbox;
+
+/// A provider batch and the sandbox that it lives in.
+pub(super) struct Life {
+    pub sandbox: Arc<Sandbox>,
+    pub batch: Arc<ProviderBatch>,
+}
+
+/// How a life ends.
+#[derive(Clone, Copy)]
+struct Ending {
+    stage: Stage,
+    /// The share of the requests that are answered.
+    fraction: f64,
+    /// What is said of the others.
+    rest: RowKind<'static>,
+}
+
+impl Ending {
+    const COMPLETED: Self = Self { stage: Stage::Completed, fraction: 1.0, rest: RowKind::Null };
+
+    fn expired(fraction: f64) -> Self {
+        Self { stage: Stage::Expired, fraction, rest: RowKind::Expired }
+    }
+
+    fn cancelled(fraction: f64) -> Self {
+        Self { stage: Stage::Cancelled, fraction, rest: RowKind::Cancelled }
+    }
+}
+
+impl Life {
+    /// Lives it; `index` is there where the creation has validated already.
+    pub async fn live(self, index: Option<Index>) {
+        if let Err(error) = self.try_live(index).await {
+            if error.kind() == io::ErrorKind::Interrupted {
+                return;
+            }
+            tracing::error!(%error, batch.id = self.batch.id, "a provider batch of the sandbox broke");
+            let problem = Problem { code: "server_error", message: error.to_string(), param: None, line: None };
+            self.batch.end(Stage::Failed, self.now().unix_ms, Results::default(), vec![problem]);
+        }
+        self.sandbox.batches.queue.leave((self.batch.wire.family(), &self.batch.key));
+        self.tell().await;
+    }
+
+    async fn try_live(&self, index: Option<Index>) -> io::Result<()> {
+        let checked = match index {
+            Some(index) => Ok(index),
+            None => self.check().await?,
+        };
+        if let Ok(index) = &checked {
+            let (requests, tokens) = (index.len() as u64, index.tokens);
+            self.batch.measured(index.model.clone(), requests, tokens);
+            let id = self.batch.id.as_str().into();
+            let validated = log::BatchValidated { batch_validated: id, at_ms: self.now().unix_ms, requests, tokens };
+            self.sandbox.append(&validated)?;
+        }
+        if self.batch.has_outcome(Outcome::StuckValidating) {
+            self.batch.cancel_asked().await;
+        } else {
+            self.wait(Duration::from_millis(self.sandbox.config().batch.validating_ms)).await;
+        }
+        let index = match checked {
+            Ok(index) => Arc::new(index),
+            Err(problems) => return self.end(Stage::Failed, Done::default(), problems),
+        };
+        let model = index.model.as_deref().unwrap_or_default();
+        let account = (self.batch.wire.family(), self.batch.key.as_str(), model);
+        if let Some(problem) = self.reserve(account, index.tokens) {
+            return self.end(Stage::Failed, Done::default(), vec![problem]);
+        }
+        let ended = self.run_and_end(&index).await;
+        self.sandbox.batches.queue.release(account, index.tokens);
+        ended
+    }
+
+    async fn check(&self) -> io::Result<Result<Index, Vec<Problem>>> {
+        if self.batch.has_outcome(Outcome::FailValidation) {
+            return Ok(Err(vec![Problem::invalid_json(1, "the sandbox was told to say so")]));
+        }
+        let (sandbox, batch) = (Arc::clone(&self.sandbox), Arc::clone(&self.batch));
+        self.sandbox.batches.work(move || validate(&sandbox, &sandbox.config(), &batch)).await
+    }
+
+    /// Reserves tokens in the queue, or says that there is no room for them.
+    fn reserve(&self, account: (&'static str, &str, &str), tokens: u64) -> Option<Problem> {
+        let limit = self.sandbox.config().batch.max_enqueued_tokens;
+        let told = self.batch.has_outcome(Outcome::FailTokenLimit);
+        if !told && self.sandbox.batches.queue.reserve(account, tokens, limit) {
+            return None;
+        }
+        let (model, limit) = (account.2, limit.unwrap_or(tokens));
+        let message = format!(
+            "Enqueued token limit reached for {model} in organization sandbox. Limit: {limit} enqueued tokens. Please \
+             try again once some provider batches have ended."
+        );
+        Some(Problem { code: "token_limit_exceeded", message, param: None, line: None })
+    }
+
+    async fn run_and_end(&self, index: &Arc<Index>) -> io::Result<()> {
+        let mut ending = self.ending().await;
+        if ending.stage == Stage::Completed && !self.batch.advance(Stage::Finalizing, self.now().unix_ms) {
+            ending = Ending::cancelled(ending.fraction);
+        }
+        if self.batch.stage() == Stage::Cancelling {
+            let more = Duration::from_millis(self.sandbox.config().batch.cancel_ms);
+            tokio::time::sleep(more).await;
+        }
+        let has_results = ending.stage != Stage::Expired || self.batch.wire.rules().expired_has_results;
+        let mut done = if has_results { self.answer(index, ending).await? } else { Done::default() };
+        if self.batch.has_outcome(Outcome::NoOutputFile) {
+            done.results.output = None;
+        }
+        let expires = ending.stage == Stage::Completed && done.expired > 0;
+        let stage = if expires { Stage::Expired } else { ending.stage };
+        self.end(stage, done, Vec::new())
+    }
+
+    /// Waits for whatever comes first: completion, expiry or cancellation.
+    async fn ending(&self) -> Ending {
+        let batch = &self.batch;
+        if !batch.advance(Stage::Running, self.now().unix_ms) {
+            return Ending::cancelled(0.0);
+        }
+        if batch.has_outcome(Outcome::StuckRunning) || batch.has_outcome(Outcome::Lost) {
+            batch.cancel_asked().await;
+            return Ending::cancelled(batch.done_fraction(self.now().instant));
+        }
+        let in_time = batch.window.is_none_or(|window| batch.complete <= window);
+        let until = batch.window.filter(|_| !in_time).unwrap_or(batch.complete);
+        if !self.wait(until).await {
+            return Ending::cancelled(batch.done_fraction(self.now().instant));
+        }
+        match batch.outcome {
+            Some((Outcome::Expire, fraction)) => Ending::expired(fraction),
+            Some((Outcome::Cancel, fraction)) => Ending::cancelled(fraction),
+            _ if in_time => Ending::COMPLETED,
+            _ => Ending::expired(batch.done_fraction(batch.created.instant + until)),
+        }
+    }
+
+    async fn answer(&self, index: &Arc<Index>, ending: Ending) -> io::Result<Done> {
+        let (sandbox, batch, index) = (Arc::clone(&self.sandbox), Arc::clone(&self.batch), Arc::clone(index));
+        let work = move || {
+            run(&Work {
+                sandbox: &sandbox,
+                config: &sandbox.config(),
+                batch: &batch,
+                index: &index,
+                done: usize::try_from(share(ending.fraction, index.len() as u64)).unwrap_or(usize::MAX),
+                rest: ending.rest,
+                errors_only: batch.has_outcome(Outcome::ErrorsOnly),
+                completes: ending.stage == Stage::Completed,
+            })
+        };
+        self.sandbox.batches.work(work).await
+    }
+
+    /// Logs the end before anybody can see it.
+    fn end(&self, stage: Stage, done: Done, problems: Vec<Problem>) -> io::Result<()> {
+        let at_ms = self.now().unix_ms;
+        let Done { results, billed_again, .. } = done;
+        self.sandbox.append(&log::BatchEnded {
+            batch_ended: self.batch.id.as_str().into(),
+            at_ms,
+            status: stage.name().into(),
+            completed: results.completed,
+            failed: results.failed,
+            billed: results.billed,
+            billed_prompt_tokens: results.prompt_tokens,
+            billed_completion_tokens: results.completion_tokens,
+            billed_again,
+        })?;
+        self.batch.end(stage, at_ms, results, problems);
+        Ok(())
+    }
+
+    /// Sends the webhook, where there is one.
+    async fn tell(&self) {
+        let Some(webhook) = self.sandbox.config().batch.webhook.clone() else {
+            return;
+        };
+        let (id, unix_s) = (format!("evt_{}", self.sandbox.batches.ids.next().hex()), self.now().unix_ms / 1000);
+        if let Some(body) = self.batch.wire.event(&self.batch, &id, unix_s) {
+            webhook.send(&Event { id, unix_s, body }).await;
+        }
+    }
+
+    /// Until so long after the creation; false where somebody asks to cancel it first.
+    async fn wait(&self, after: Duration) -> bool {
+        let until = tokio::time::Instant::from_std(self.batch.created.instant + after);
+        tokio::select! {
+            biased;
+            () = self.batch.cancel_asked() => false,
+            () = tokio::time::sleep_until(until) => true,
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.sandbox.clock.now()
+    }
+}

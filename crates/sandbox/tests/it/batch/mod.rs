@@ -1,0 +1,4 @@
+//! Files and provider batches.
+
+mod client;
+mod openai;
