@@ -1,5 +1,6 @@
 //! A request that has arrived whole.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub(crate) struct Arrival {
 /// The identity of a request's body, worked out only where somebody asks.
 pub(crate) struct Identity<'a> {
     sandbox: &'a Sandbox,
-    body: &'a [u8],
+    body: Cow<'a, [u8]>,
     known: OnceCell<(Digest, u32)>,
 }
 
@@ -53,7 +54,7 @@ impl Drop for Arrival {
 }
 
 impl<'a> Identity<'a> {
-    pub fn new(sandbox: &'a Sandbox, body: &'a [u8]) -> Self {
+    pub fn new(sandbox: &'a Sandbox, body: Cow<'a, [u8]>) -> Self {
         Self { sandbox, body, known: OnceCell::new() }
     }
 
@@ -68,7 +69,7 @@ impl<'a> Identity<'a> {
 
     fn known(&self) -> (Digest, u32) {
         *self.known.get_or_init(|| {
-            let digest = Digest::of(self.body);
+            let digest = Digest::of(&self.body);
             (digest, self.sandbox.deliveries.count(digest))
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Uri};
 
 use crate::config::Config;
@@ -20,11 +21,26 @@ pub(crate) struct Call<'a> {
     pub uri: Uri,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub fn new(sandbox: &'a Arc<Sandbox>, config: &Arc<Config>, key: &str, parts: &Parts) -> Self {
+        Self {
+            sandbox,
+            config: Arc::clone(config),
+            key: key.to_owned(),
+            headers: parts.headers.clone(),
+            uri: parts.uri.clone(),
+        }
+    }
+
     /// The first value of a parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<String> {
+        self.parameters(name).into_iter().next()
+    }
+
+    /// All values of a parameter of the query.
+    pub fn parameters(&self, name: &str) -> Vec<String> {
         let pairs = url::form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
-        pairs.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) async fn exchange<F: Family>(
         arrival: &arrival,
         family: &family,
         key: family.key(&parts.headers),
-        identity: Identity::new(sandbox, body.as_deref().unwrap_or_default()),
+        identity: Identity::new(sandbox, family.identity(body.as_deref().unwrap_or_default())),
     };
     let (reply, permit) = meeting.decide_and_log(body.as_deref());
     drop(body);

@@ -1,5 +1,6 @@
 //! What the families of wire formats have in common, and where each has its own words.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use hyper::HeaderMap;
@@ -36,6 +37,11 @@ pub(crate) trait Family: Sized + Send + Sync {
 
     /// The model that the request names, be it valid or not.
     fn model<'a>(&'a self, fields: &'a Fields<'_>) -> Option<&'a str>;
+
+    /// The bytes of a body that identify a request.
+    fn identity<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
 
     /// Checks a request as strictly as this provider does.
     fn read<'a>(&'a self, fields: &'a Fields<'_>) -> Result<Asked<'a>, Self::Error>;

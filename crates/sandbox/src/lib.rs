@@ -20,11 +20,13 @@ pub mod fault;
 mod gemini;
 mod limits;
 pub mod log;
+mod mistral;
 mod openai;
 mod reply;
 mod server;
 mod state;
 mod stats;
+mod together;
 mod value;
 
 pub use answer::{Answer, count_tokens, echo};

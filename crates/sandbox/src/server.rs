@@ -22,7 +22,7 @@ use crate::family::Family;
 use crate::openai::{self, OpenAi};
 use crate::reply::{Body, LONGEST, Payload, Reply};
 use crate::state::Sandbox;
-use crate::{anthropic, control, gemini};
+use crate::{anthropic, control, gemini, mistral, together};
 
 /// How long requests at work may go on after the shutdown began.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
@@ -102,6 +102,12 @@ async fn route(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Resu
     }
     if path.starts_with("/gemini/") {
         return gemini::handle(sandbox, request).await;
+    }
+    if path.starts_with("/mistral/") {
+        return mistral::handle(sandbox, request).await;
+    }
+    if path.starts_with("/together/") {
+        return together::handle(sandbox, request).await;
     }
     if path.ends_with("/chat/completions") && request.method() == Method::POST {
         return exchange::<OpenAi>(sandbox, request).await;

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::limits::Limiter;
 use crate::log::Log;
 use crate::stats::Counters;
+use crate::together::Slots;
 
 /// One sandbox.
 pub(crate) struct Sandbox {
@@ -22,6 +23,8 @@ pub(crate) struct Sandbox {
     pub deliveries: Deliveries,
     pub log: Option<Log>,
     pub batches: Batches,
+    /// Uploads announced to Together.
+    pub slots: Slots,
     /// Replaced as a whole, so that a request sees one configuration from its beginning to its end.
     config: RwLock<Arc<Config>>,
     counters: Mutex<Counters>,
@@ -38,6 +41,7 @@ impl Sandbox {
             limiter: Arc::default(),
             deliveries: Deliveries::new(),
             log,
+            slots: Slots::default(),
             batches: Batches::new(clock.now().unix_ms),
             config: RwLock::new(Arc::new(config)),
             counters: Mutex::new(Counters::new()),

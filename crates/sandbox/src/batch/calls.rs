@@ -9,6 +9,8 @@ use super::record::ProviderBatch;
 use super::upload::Received;
 use super::wire::Wire;
 use crate::call::Call;
+use crate::clock::Moment;
+use crate::config::Config;
 use crate::family::key_tail;
 use crate::log;
 use crate::state::Sandbox;
@@ -62,6 +64,12 @@ pub(crate) fn list(call: &Call<'_>, family: &'static str) -> io::Result<Vec<Arc<
     let key_tail = key_tail(&call.key).into();
     call.sandbox.append(&log::BatchesListed { batches_listed: family.into(), at_ms: now.unix_ms, key_tail })?;
     Ok(call.sandbox.batches.list(family, &call.config, now))
+}
+
+/// Counts a poll; false where it comes too soon after the last one.
+pub(crate) fn poll(batch: &ProviderBatch, config: &Config, now: Moment) -> bool {
+    let least = Duration::from_millis(config.batch.min_poll_ms);
+    batch.polled(now.instant).is_none_or(|since| since >= least)
 }
 
 /// Asks to cancel a provider batch; without effect where it has ended or is about to.

@@ -1,12 +1,14 @@
 //! The creation of a provider batch.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::files::StoredFile;
 use super::life::Life;
-use super::queue::Full;
-use super::record::{Facts, ProviderBatch};
+use super::queue::{Full, Reserved};
+use super::record::{Facts, Problem, ProviderBatch};
+use super::validate::{Index, validate};
 use super::wire::Wire;
 use crate::config::Config;
 use crate::family::key_tail;
@@ -33,24 +35,49 @@ pub(crate) struct New {
 }
 
 /// Why there is no provider batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Refusal {
     Full(Full),
-    /// The oracle log takes no more.
-    Log,
+    /// The input is invalid, in a family that says so at once.
+    Invalid(Vec<Problem>),
+    /// The queue has no room for the tokens, in a family that says so at once.
+    TokenLimit,
+    /// The input cannot be read, or the oracle log takes no more.
+    Io(io::Error),
 }
 
-/// Creates a provider batch, whose life begins at once.
+/// Creates a provider batch, whose life begins at once with its validation.
 pub(crate) fn create(sandbox: &Arc<Sandbox>, config: &Config, new: New) -> Result<Arc<ProviderBatch>, Refusal> {
-    let batches = &sandbox.batches;
-    let rules = new.wire.rules();
-    let created = sandbox.clock.now();
-    let account = (new.wire.family(), new.key.as_str());
-    let per_hour = config.batch.creates_per_hour.or(rules.creates_per_hour);
-    let open = config.batch.max_batches.or(rules.max_batches);
-    batches.queue.enter(account, per_hour, open, created.instant).map_err(Refusal::Full)?;
-    let token = batches.ids.next();
-    let batch = Arc::new(ProviderBatch::new(Facts {
+    let (batch, note) = record(sandbox, config, new);
+    begin(sandbox, config, batch, note, None)
+}
+
+/// Validates first, and creates a provider batch only of a valid input for which the queue has room.
+#[expect(dead_code, reason = "for the families that validate at once")]
+pub(crate) async fn create_valid(
+    sandbox: &Arc<Sandbox>,
+    config: &Arc<Config>,
+    new: New,
+) -> Result<Arc<ProviderBatch>, Refusal> {
+    let (batch, note) = record(sandbox, config, new);
+    let work = {
+        let (sandbox, config, batch) = (Arc::clone(sandbox), Arc::clone(config), Arc::clone(&batch));
+        move || validate(&sandbox, &config, &batch)
+    };
+    let index = sandbox.batches.work(work).await.map_err(Refusal::Io)?.map_err(Refusal::Invalid)?;
+    let reserved = Reserved::new(sandbox, &batch, &index).ok_or(Refusal::TokenLimit)?;
+    begin(sandbox, config, batch, note, Some((index, reserved)))
+}
+
+/// What only the log wants to know.
+struct Note {
+    tag: String,
+    answered: bool,
+}
+
+fn record(sandbox: &Sandbox, config: &Config, new: New) -> (Arc<ProviderBatch>, Note) {
+    let token = sandbox.batches.ids.next();
+    let batch = ProviderBatch::new(Facts {
         id: new.wire.batch_id(token),
         number: token.number,
         wire: new.wire,
@@ -59,28 +86,42 @@ pub(crate) fn create(sandbox: &Arc<Sandbox>, config: &Config, new: New) -> Resul
         endpoint: new.endpoint,
         model: new.model,
         details: new.details,
-        created,
+        created: sandbox.clock.now(),
         window: new.window.map(|window| config.batch.window_ms.map_or(window, Duration::from_millis)),
         complete: complete(config, token.number),
-        outcome: batches.outcomes.outcome(&config.batch.outcomes),
-    }));
+        outcome: sandbox.batches.outcomes.outcome(&config.batch.outcomes),
+    });
+    (Arc::new(batch), Note { tag: new.tag, answered: new.answered })
+}
+
+fn begin(
+    sandbox: &Arc<Sandbox>,
+    config: &Config,
+    batch: Arc<ProviderBatch>,
+    note: Note,
+    checked: Option<(Index, Reserved)>,
+) -> Result<Arc<ProviderBatch>, Refusal> {
+    let (batches, rules) = (&sandbox.batches, batch.wire.rules());
+    let account = (batch.wire.family(), batch.key.as_str());
+    let per_hour = config.batch.creates_per_hour.or(rules.creates_per_hour);
+    let open = config.batch.max_batches.or(rules.max_batches);
+    batches.queue.enter(account, per_hour, open, batch.created.instant).map_err(Refusal::Full)?;
     let logged = sandbox.append(&log::BatchCreated {
         batch_created: batch.id.as_str().into(),
-        at_ms: created.unix_ms,
+        at_ms: batch.created.unix_ms,
         family: batch.wire.family().into(),
         key_tail: key_tail(&batch.key).into(),
         requests: batch.input.lines.unwrap_or(0),
         bytes: batch.input.bytes,
-        tag: new.tag.into(),
-        answered: new.answered,
+        tag: note.tag.into(),
+        answered: note.answered,
     });
     if let Err(error) = logged {
-        tracing::error!(%error, "sandbox cannot write its oracle log");
-        batches.queue.leave((batch.wire.family(), &batch.key));
-        return Err(Refusal::Log);
+        batches.queue.leave(account);
+        return Err(Refusal::Io(error));
     }
     batches.records().insert(batch.id.clone(), Arc::clone(&batch));
-    batches.spawn(Life { sandbox: Arc::clone(sandbox), batch: Arc::clone(&batch) }.live(None));
+    batches.spawn(Life { sandbox: Arc::clone(sandbox), batch: Arc::clone(&batch) }.live(checked));
     Ok(batch)
 }
 

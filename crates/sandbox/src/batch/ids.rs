@@ -34,6 +34,19 @@ impl Token {
     pub fn hex(self) -> String {
         format!("{:016x}{:08x}", self.epoch, self.number)
     }
+
+    /// In the form of a UUID of version 4.
+    pub fn uuid(self) -> String {
+        let (high, low) = (self.epoch, split_mix(self.epoch ^ self.number));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0xfff,
+            low >> 52,
+            low & 0xffff_ffff_ffff
+        )
+    }
 }
 
 #[cfg(test)]
@@ -44,8 +57,10 @@ mod tests {
     fn ids_differ_within_a_sandbox_and_between_two() {
         let (one, two) = (Ids::new(1), Ids::new(2));
         let tokens = [one.next(), one.next(), two.next(), two.next()];
+        let uuids: std::collections::HashSet<_> = tokens.iter().map(|token| token.uuid()).collect();
         let hex: std::collections::HashSet<_> = tokens.iter().map(|token| token.hex()).collect();
-        assert_eq!(hex.len(), 4);
+        assert_eq!((uuids.len(), hex.len()), (4, 4));
+        assert!(uuids.iter().all(|uuid| uuid.len() == 36));
         assert!(hex.iter().all(|hex| hex.len() == 24));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fault::Outcome;
+use super::queue::Reserved;
 use super::record::{Problem, ProviderBatch, Results, Stage, share};
 use super::run::{Done, Work, run};
 use super::validate::{Index, validate};
@@ -43,9 +44,9 @@ impl Ending {
 }
 
 impl Life {
-    /// Lives it; `index` is there where the creation has validated already.
-    pub async fn live(self, index: Option<Index>) {
-        if let Err(error) = self.try_live(index).await {
+    /// Lives it; the index is there where the creation has validated already.
+    pub async fn live(self, checked: Option<(Index, Reserved)>) {
+        if let Err(error) = self.try_live(checked).await {
             if error.kind() == io::ErrorKind::Interrupted {
                 return;
             }
@@ -57,17 +58,13 @@ impl Life {
         self.tell().await;
     }
 
-    async fn try_live(&self, index: Option<Index>) -> io::Result<()> {
-        let checked = match index {
-            Some(index) => Ok(index),
-            None => self.check().await?,
+    async fn try_live(&self, checked: Option<(Index, Reserved)>) -> io::Result<()> {
+        let (checked, reserved) = match checked {
+            Some((index, reserved)) => (Ok(index), Some(reserved)),
+            None => (self.check().await?, None),
         };
         if let Ok(index) = &checked {
-            let (requests, tokens) = (index.len() as u64, index.tokens);
-            self.batch.measured(index.model.clone(), requests, tokens);
-            let id = self.batch.id.as_str().into();
-            let validated = log::BatchValidated { batch_validated: id, at_ms: self.now().unix_ms, requests, tokens };
-            self.sandbox.append(&validated)?;
+            self.measured(index)?;
         }
         if self.batch.has_outcome(Outcome::StuckValidating) {
             self.batch.cancel_asked().await;
@@ -78,14 +75,20 @@ impl Life {
             Ok(index) => Arc::new(index),
             Err(problems) => return self.end(Stage::Failed, Done::default(), problems),
         };
-        let model = index.model.as_deref().unwrap_or_default();
-        let account = (self.batch.wire.family(), self.batch.key.as_str(), model);
-        if let Some(problem) = self.reserve(account, index.tokens) {
-            return self.end(Stage::Failed, Done::default(), vec![problem]);
+        let told = self.batch.has_outcome(Outcome::FailTokenLimit);
+        let reserved = reserved.or_else(|| Reserved::new(&self.sandbox, &self.batch, &index)).filter(|_| !told);
+        match reserved {
+            Some(_reserved) => self.run_and_end(&index).await,
+            None => self.end(Stage::Failed, Done::default(), vec![self.token_limit(&index)]),
         }
-        let ended = self.run_and_end(&index).await;
-        self.sandbox.batches.queue.release(account, index.tokens);
-        ended
+    }
+
+    /// The validation has found the input valid.
+    fn measured(&self, index: &Index) -> io::Result<()> {
+        let (requests, tokens) = (index.len() as u64, index.tokens);
+        self.batch.measured(index.model.clone(), requests, tokens);
+        let id = self.batch.id.as_str().into();
+        self.sandbox.append(&log::BatchValidated { batch_validated: id, at_ms: self.now().unix_ms, requests, tokens })
     }
 
     async fn check(&self) -> io::Result<Result<Index, Vec<Problem>>> {
@@ -96,19 +99,14 @@ impl Life {
         self.sandbox.batches.work(move || validate(&sandbox, &sandbox.config(), &batch)).await
     }
 
-    /// Reserves tokens in the queue, or says that there is no room for them.
-    fn reserve(&self, account: (&'static str, &str, &str), tokens: u64) -> Option<Problem> {
-        let limit = self.sandbox.config().batch.max_enqueued_tokens;
-        let told = self.batch.has_outcome(Outcome::FailTokenLimit);
-        if !told && self.sandbox.batches.queue.reserve(account, tokens, limit) {
-            return None;
-        }
-        let (model, limit) = (account.2, limit.unwrap_or(tokens));
+    fn token_limit(&self, index: &Index) -> Problem {
+        let limit = self.sandbox.config().batch.max_enqueued_tokens.unwrap_or(index.tokens);
+        let model = index.model.as_deref().unwrap_or_default();
         let message = format!(
             "Enqueued token limit reached for {model} in organization sandbox. Limit: {limit} enqueued tokens. Please \
              try again once some provider batches have ended."
         );
-        Some(Problem { code: "token_limit_exceeded", message, param: None, line: None })
+        Problem { code: "token_limit_exceeded", message, param: None, line: None }
     }
 
     async fn run_and_end(&self, index: &Arc<Index>) -> io::Result<()> {

@@ -8,6 +8,7 @@ mod download;
 mod fault;
 mod files;
 mod ids;
+mod inline;
 mod life;
 pub(crate) mod marker;
 mod operation;
@@ -29,17 +30,18 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub(crate) use answer::{answer, error, prompt_tokens};
-pub(crate) use calls::{cancel, delete_file, keep, list};
+pub(crate) use calls::{cancel, delete_file, keep, list, poll};
 pub use config::BatchConfig;
 pub(crate) use create::{New, Refusal, create};
 pub(crate) use download::download;
 pub use fault::{CallFault, ConfiguredOutcome, Operation, OperationFault, Outcome};
 pub(crate) use files::StoredFile;
 pub(crate) use ids::Token;
+pub(crate) use inline::{Inline, receive_inline};
 pub(crate) use operation::operate;
 pub(crate) use queue::Full;
 pub(crate) use record::{Problem, ProviderBatch, Stage, View};
-pub(crate) use upload::{UploadError, receive};
+pub(crate) use upload::{Received, Upload, UploadError, Writer, receive};
 pub use webhook::Webhook;
 pub(crate) use wire::{Answer, At, Errors, Item, Measured, RowKind, RowResult, Rules, Wire};
 
@@ -100,6 +102,11 @@ impl Batches {
         batches
     }
 
+    /// Takes away a provider batch that has ended.
+    pub fn forget(&self, id: &str) {
+        self.records().remove(id);
+    }
+
     pub fn stats(&self) -> BatchStats {
         let records = self.records();
         let mut stats =
@@ -140,6 +147,11 @@ impl Batches {
 
     pub(self) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
+    }
+
+    /// For an id.
+    pub fn token(&self) -> Token {
+        self.ids.next()
     }
 
     /// A place for a new file.

@@ -12,13 +12,18 @@ use crate::reply::{Payload, Reply};
 use crate::state::Sandbox;
 
 /// Works on a call, or meets a fault. The work is told whether its answer is sent.
-pub(crate) async fn operate<F: Future<Output = Reply>>(
+pub(crate) async fn operate<F, E>(
     sandbox: &Sandbox,
     wire: &dyn Wire,
     operation: Operation,
     body: Incoming,
     work: impl FnOnce(Incoming, bool) -> F,
-) -> Reply {
+) -> Reply
+where
+    F: Future<Output = Result<Reply, E>>,
+    E: Into<Reply>,
+{
+    let work = async |body, answered| work(body, answered).await.unwrap_or_else(Into::into);
     let Some(fault) = sandbox.batches.faults.fault(&sandbox.config().batch.faults, operation) else {
         return work(body, true).await;
     };
@@ -28,7 +33,7 @@ pub(crate) async fn operate<F: Future<Output = Reply>>(
         CallFault::Timeout => Reply::unanswered(Payload::Silence),
         CallFault::Status(status) => {
             drain(body).await;
-            wire.error(status)
+            wire.error(Some(operation), status)
         }
         CallFault::Html => {
             drain(body).await;

@@ -1,8 +1,12 @@
 //! What bearers have in the queue, and how much may be there.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::record::ProviderBatch;
+use super::validate::Index;
+use crate::state::Sandbox;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -14,9 +18,11 @@ pub(crate) struct Queue(Mutex<Counts>);
 struct Counts {
     /// By family and bearer.
     accounts: HashMap<(&'static str, String), Account>,
-    /// Prompt tokens by family, bearer and model.
-    tokens: HashMap<(&'static str, String, String), u64>,
+    tokens: HashMap<TokenAccount, u64>,
 }
+
+/// Family, bearer and model.
+type TokenAccount = (&'static str, String, String);
 
 #[derive(Debug, Default)]
 struct Account {
@@ -33,6 +39,30 @@ pub(crate) enum Full {
     Creations { limit: u64, retry_after: Duration },
     /// Too many that have not ended.
     Batches { limit: u64 },
+}
+
+/// Tokens in the queue; given back when this is dropped.
+pub(crate) struct Reserved {
+    sandbox: Arc<Sandbox>,
+    account: TokenAccount,
+    tokens: u64,
+}
+
+impl Reserved {
+    /// Reserves the tokens of a provider batch, if there is room for them.
+    pub fn new(sandbox: &Arc<Sandbox>, batch: &ProviderBatch, index: &Index) -> Option<Self> {
+        let account = (batch.wire.family(), batch.key.clone(), index.model.clone().unwrap_or_default());
+        let limit = sandbox.config().batch.max_enqueued_tokens;
+        let tokens = index.tokens;
+        let fits = sandbox.batches.queue.reserve(account.clone(), tokens, limit);
+        fits.then(|| Self { sandbox: Arc::clone(sandbox), account, tokens })
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.sandbox.batches.queue.release(&self.account, self.tokens);
+    }
 }
 
 impl Queue {
@@ -68,9 +98,9 @@ impl Queue {
     }
 
     /// Counts tokens, if there is room for them.
-    pub fn reserve(&self, (family, key, model): (&'static str, &str, &str), tokens: u64, limit: Option<u64>) -> bool {
+    fn reserve(&self, account: TokenAccount, tokens: u64, limit: Option<u64>) -> bool {
         let mut counts = self.counts();
-        let held = counts.tokens.entry((family, key.to_owned(), model.to_owned())).or_default();
+        let held = counts.tokens.entry(account).or_default();
         if limit.is_some_and(|limit| held.saturating_add(tokens) > limit) {
             return false;
         }
@@ -79,8 +109,8 @@ impl Queue {
     }
 
     /// Gives tokens back.
-    pub fn release(&self, (family, key, model): (&'static str, &str, &str), tokens: u64) {
-        if let Some(held) = self.counts().tokens.get_mut(&(family, key.to_owned(), model.to_owned())) {
+    fn release(&self, account: &TokenAccount, tokens: u64) {
+        if let Some(held) = self.counts().tokens.get_mut(account) {
             *held = held.saturating_sub(tokens);
         }
     }
@@ -126,11 +156,12 @@ mod tests {
         queue.leave(("f", "k"));
         queue.enter(("f", "k"), None, Some(1), now).expect("the first has ended");
 
-        assert!(queue.reserve(("f", "k", "m"), 60, Some(100)));
-        assert!(!queue.reserve(("f", "k", "m"), 41, Some(100)));
-        assert!(queue.reserve(("f", "k", "n"), 41, Some(100)), "another model");
+        let account = |model: &str| ("f", "k".to_owned(), model.to_owned());
+        assert!(queue.reserve(account("m"), 60, Some(100)));
+        assert!(!queue.reserve(account("m"), 41, Some(100)));
+        assert!(queue.reserve(account("n"), 41, Some(100)), "another model");
         assert_eq!(queue.tokens(), 101);
-        queue.release(("f", "k", "m"), 60);
-        assert!(queue.reserve(("f", "k", "m"), 100, Some(100)));
+        queue.release(&account("m"), 60);
+        assert!(queue.reserve(account("m"), 100, Some(100)));
     }
 }

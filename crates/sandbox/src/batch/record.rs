@@ -285,6 +285,14 @@ impl ProviderBatch {
     }
 }
 
+impl Problem {
+    /// A line without one of its fields.
+    pub fn missing(param: &str) -> Self {
+        let message = format!("The line has no '{param}'.");
+        Self { code: "invalid_request", message, param: Some(param.to_owned()), line: None }
+    }
+}
+
 impl Stage {
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Expired | Self::Cancelled)

@@ -112,7 +112,7 @@ impl Sink<'_> {
     /// Answers one request as its markers and the provider batch's outcome want it.
     fn request(&mut self, row: usize, item: &Item<'_>, done: &mut Done) -> io::Result<()> {
         let work = self.work;
-        let identity = Identity::new(work.sandbox, item.body);
+        let identity = Identity::new(work.sandbox, work.batch.wire.identity(item.body, work.batch));
         let delivery = identity.delivery();
         let mut markers = marker::in_body(item.body).into_iter().filter(|marker| marker.applies(delivery));
         let fault = markers.find(|marker| !matches!(marker.fault, RowFault::Invalid { .. }));
@@ -120,7 +120,7 @@ impl Sink<'_> {
         let (custom_id, results) = (item.custom_id.as_ref(), &mut done.results);
         match &fault {
             _ if work.errors_only => {
-                let body = work.batch.wire.error(SERVER_ERROR).into_json();
+                let body = work.batch.wire.error(None, SERVER_ERROR).into_json();
                 results.failed += 1;
                 return self.fail(row, custom_id, RowKind::Answered { status: SERVER_ERROR, body: &body });
             }

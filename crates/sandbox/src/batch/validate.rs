@@ -150,7 +150,7 @@ impl Validation<'_> {
             let RowFault::Invalid { line } = marker.fault else {
                 continue;
             };
-            let digest = Digest::of(body);
+            let digest = Digest::of(&self.batch.wire.identity(body, self.batch));
             if marker.applies(self.sandbox.deliveries.seen(digest).saturating_add(1)) {
                 self.sandbox.deliveries.count(digest);
                 let message = "The sandbox was told to find this line invalid.".to_owned();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::fault::Operation;
 use super::ids::Token;
 use super::record::{Problem, ProviderBatch};
 use crate::arrival::Identity;
@@ -37,8 +38,13 @@ pub(crate) trait Wire: Send + Sync {
         Problem::invalid_json(1, "it begins with a byte order mark")
     }
 
-    /// The usual error of a status.
-    fn error(&self, status: u16) -> Reply;
+    /// The bytes that identify a request on both routes.
+    fn identity<'b>(&self, body: &'b [u8], _batch: &ProviderBatch) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
+    /// The usual error of a status: of a call, or of a request in a provider batch.
+    fn error(&self, operation: Option<Operation>, status: u16) -> Reply;
 
     /// The event that tells the end of a provider batch, where the family has webhooks: the body.
     fn event(&self, _batch: &ProviderBatch, _event_id: &str, _unix_s: u64) -> Option<Vec<u8>> {

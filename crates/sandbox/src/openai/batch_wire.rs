@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::OpenAi;
 use crate::batch::{
-    self, Answer, At, Item, Measured, Problem, ProviderBatch, RowKind, RowResult, Rules, Stage, Token, Wire,
+    self, Answer, At, Item, Measured, Operation, Problem, ProviderBatch, RowKind, RowResult, Rules, Stage, Token, Wire,
 };
 use crate::completion::{put, put_string};
 use crate::desk::parse;
@@ -63,10 +63,10 @@ impl Wire for OpenAi {
     fn split<'a>(&self, line: &'a [u8], batch: &ProviderBatch) -> Result<Item<'a>, Problem> {
         let parsed: Line<'a> =
             serde_json::from_slice(line).map_err(|error| Problem::invalid_json(0, &error.to_string()))?;
-        let custom_id = parsed.custom_id.ok_or_else(|| missing("custom_id"))?;
-        let method = parsed.method.ok_or_else(|| missing("method"))?;
-        let url = parsed.url.ok_or_else(|| missing("url"))?;
-        let body = parsed.body.ok_or_else(|| missing("body"))?;
+        let custom_id = parsed.custom_id.ok_or_else(|| Problem::missing("custom_id"))?;
+        let method = parsed.method.ok_or_else(|| Problem::missing("method"))?;
+        let url = parsed.url.ok_or_else(|| Problem::missing("url"))?;
+        let body = parsed.body.ok_or_else(|| Problem::missing("body"))?;
         if method != "POST" {
             let message = format!("The method must be POST, not '{method}'.");
             return Err(Problem { code: "invalid_request", message, param: Some("method".to_owned()), line: None });
@@ -102,7 +102,7 @@ impl Wire for OpenAi {
         Problem::invalid_json(1, "it begins with a byte order mark")
     }
 
-    fn error(&self, status: u16) -> Reply {
+    fn error(&self, _operation: Option<Operation>, status: u16) -> Reply {
         batch::error(self, status, 0)
     }
 
@@ -128,13 +128,8 @@ impl OpenAi {
     }
 }
 
-fn missing(param: &str) -> Problem {
-    let message = format!("The line has no '{param}'.");
-    Problem { code: "invalid_request", message, param: Some(param.to_owned()), line: None }
-}
-
 /// The last field of that name, where it is a string.
-fn into_model(fields: Fields<'_>) -> Option<Cow<'_, str>> {
+pub(crate) fn into_model(fields: Fields<'_>) -> Option<Cow<'_, str>> {
     let (_, model) = fields.0.into_iter().rev().find(|(name, _)| name == "model")?;
     if let Value::Text(model) = model { Some(model) } else { None }
 }

@@ -171,7 +171,9 @@ fn refused(refusal: Refusal) -> Reply {
             let detail = format!("on batches that have not ended: Limit {limit}");
             ApiError::rate_limit(Limit::Requests, &detail).into()
         }
-        Refusal::Log => ApiError::log_failed().into(),
+        Refusal::Io(error) => ApiError::server(error.to_string()).into(),
+        // OpenAI validates later.
+        Refusal::Invalid(_) | Refusal::TokenLimit => ApiError::server("unexpected".to_owned()).into(),
     }
 }
 
@@ -179,10 +181,8 @@ fn refused(refusal: Refusal) -> Reply {
 pub(super) fn get(call: &Call<'_>, openai: OpenAi, id: &str) -> Result<Reply, ApiError> {
     let batch = find(call, openai, id)?;
     let now = call.sandbox.clock.now();
-    let since_last = batch.polled(now.instant);
-    let least = Duration::from_millis(call.config.batch.min_poll_ms);
-    if since_last.is_some_and(|since| since < least) {
-        let detail = format!("on polls of {id}: one in {} ms", least.as_millis());
+    if !batch::poll(&batch, &call.config, now) {
+        let detail = format!("on polls of {id}: one in {} ms", call.config.batch.min_poll_ms);
         return Err(ApiError::rate_limit(Limit::Requests, &detail));
     }
     // This poll may be the one that loses it.

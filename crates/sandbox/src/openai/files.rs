@@ -20,19 +20,12 @@ const USUAL_LIFE: Duration = Duration::from_hours(30 * 24);
 const PURPOSES: [&str; 6] = ["assistants", "batch", "evals", "fine-tune", "user_data", "vision"];
 
 /// `POST /files`
-pub(super) async fn upload(call: &Call<'_>, openai: OpenAi, body: Incoming, answered: bool) -> Reply {
-    match try_upload(call, openai, body, answered).await {
-        Ok(file) => Reply::json(&object(call, openai, &file)),
-        Err(error) => error.into(),
-    }
-}
-
-async fn try_upload(
+pub(super) async fn upload(
     call: &Call<'_>,
     openai: OpenAi,
     body: Incoming,
     answered: bool,
-) -> Result<Arc<StoredFile>, ApiError> {
+) -> Result<Reply, ApiError> {
     let max_bytes = call.config.batch.max_bytes.unwrap_or(openai.own_rules().max_bytes);
     let mut upload = receive(call.sandbox, &call.config, &call.headers, body, max_bytes)
         .await
@@ -47,7 +40,8 @@ async fn try_upload(
         let message = format!("Invalid file format: '{}' must end in .jsonl.", received.name);
         return Err(ApiError::invalid(400, message, Some("file"), None));
     }
-    keep(call, openai.wire(), received, purpose, life, answered).map_err(|_| ApiError::log_failed())
+    let file = keep(call, openai.wire(), received, purpose, life, answered).map_err(|_| ApiError::log_failed())?;
+    Ok(Reply::json(&object(call, openai, &file)))
 }
 
 fn life(openai: OpenAi, anchor: Option<&str>, seconds: Option<&str>) -> Result<Option<Duration>, ApiError> {

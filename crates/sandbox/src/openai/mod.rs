@@ -14,8 +14,11 @@ mod parameters;
 mod request;
 mod routes;
 
+pub(crate) use batch_wire::{into_model, write_line};
 pub(crate) use error::ApiError;
 pub(crate) use flavour::OpenAi;
+pub(crate) use parameters::check_by;
+pub(crate) use request::read_messages;
 pub(crate) use routes::handle;
 
 use hyper::HeaderMap;

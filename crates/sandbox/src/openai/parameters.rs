@@ -6,10 +6,29 @@ use crate::value::{Fields, Value};
 
 /// Checks each parameter by itself.
 pub(super) fn check(fields: &Fields<'_>) -> Result<(), ApiError> {
-    for (name, value) in &fields.0 {
-        check_parameter(name, value)?;
+    check_by(fields, known)?;
+    match fields.get("stop") {
+        None | Some(Value::Text(_)) => Ok(()),
+        Some(Value::List(stops)) if stops.len() <= 4 && stops.iter().all(|stop| matches!(stop, Value::Text(_))) => {
+            Ok(())
+        }
+        Some(other) => Err(ApiError::wrong_type("stop", "a string or an array of at most 4 strings", other)),
     }
-    check_unsupported_values(fields)
+}
+
+/// Checks each parameter by the table of a family, and that neither several answers nor a stream are wanted.
+pub(crate) fn check_by(fields: &Fields<'_>, known: fn(&str) -> Option<Check>) -> Result<(), ApiError> {
+    for (name, value) in &fields.0 {
+        check_parameter(name, value, known)?;
+    }
+    match fields.get("n") {
+        None | Some(Value::Integer(1)) => {}
+        Some(_) => return Err(ApiError::unsupported("n")),
+    }
+    match fields.get("stream") {
+        None | Some(Value::Flag(false)) => Ok(()),
+        Some(_) => Err(ApiError::unsupported("stream")),
+    }
 }
 
 /// The parameters of OpenAI's specification of August 2026 (schema `CreateChatCompletionRequest`).
@@ -48,7 +67,7 @@ fn known(name: &str) -> Option<Check> {
     })
 }
 
-fn check_parameter(name: &str, value: &Value<'_>) -> Result<(), ApiError> {
+fn check_parameter(name: &str, value: &Value<'_>, known: fn(&str) -> Option<Check>) -> Result<(), ApiError> {
     let Some(check) = known(name) else {
         let message = format!("Unrecognized request argument supplied: {name}");
         return Err(ApiError::invalid(400, message, None, None));
@@ -65,22 +84,4 @@ fn check_parameter(name: &str, value: &Value<'_>) -> Result<(), ApiError> {
         }
         Problem::Unsupported => ApiError::unsupported(name),
     })
-}
-
-fn check_unsupported_values(fields: &Fields<'_>) -> Result<(), ApiError> {
-    match fields.get("n") {
-        None | Some(Value::Integer(1)) => {}
-        Some(_) => return Err(ApiError::unsupported("n")),
-    }
-    match fields.get("stream") {
-        None | Some(Value::Flag(false)) => {}
-        Some(_) => return Err(ApiError::unsupported("stream")),
-    }
-    match fields.get("stop") {
-        None | Some(Value::Text(_)) => Ok(()),
-        Some(Value::List(stops)) if stops.len() <= 4 && stops.iter().all(|stop| matches!(stop, Value::Text(_))) => {
-            Ok(())
-        }
-        Some(other) => Err(ApiError::wrong_type("stop", "a string or an array of at most 4 strings", other)),
-    }
 }

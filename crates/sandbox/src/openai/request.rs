@@ -11,6 +11,12 @@ const PARTS: [&str; 5] = ["text", "image_url", "input_audio", "file", "refusal"]
 /// Checks and reads a request.
 pub(super) fn read<'a>(fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {
     parameters::check(fields)?;
+    let max_tokens = max_tokens(fields)?;
+    Ok(Asked { max_tokens, ..read_messages(fields)? })
+}
+
+/// Reads model and messages.
+pub(crate) fn read_messages<'a>(fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {
     let model = match fields.get("model") {
         Some(Value::Text(model)) => model,
         Some(other) => return Err(ApiError::wrong_type("model", "a string", other)),
@@ -30,7 +36,6 @@ pub(super) fn read<'a>(fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {
     for (index, message) in messages.iter().enumerate() {
         read_message(index, message, &mut asked)?;
     }
-    asked.max_tokens = max_tokens(fields)?;
     Ok(asked)
 }
 
