@@ -193,12 +193,17 @@ mod tests {
     #[test]
     fn array_is_found_below_an_object_of_the_same_name() {
         let (rest, lines) = split(r#"{"in":{"requests":{"requests":[{"a":1},{"b":[]}]}}}"#);
-        assert_eq!((rest.as_str(), lines.as_str()), (r#"{"in":{"requests":{"requests":[]}}}"#, "{\"a\":1}\n{\"b\":[]}\n"));
+        assert_eq!(
+            (rest.as_str(), lines.as_str()),
+            (r#"{"in":{"requests":{"requests":[]}}}"#, "{\"a\":1}\n{\"b\":[]}\n")
+        );
     }
 
     #[test]
     fn other_strings_arrays_and_no_requests_are_left_alone() {
-        for body in [r#"{"a":"requests","b":[1]}"#, r#"{"requests2":[1],"c":{"requests":7}}"#, r#"{"requests":[]}"#, "x"] {
+        for body in
+            [r#"{"a":"requests","b":[1]}"#, r#"{"requests2":[1],"c":{"requests":7}}"#, r#"{"requests":[]}"#, "x"]
+        {
             assert_eq!(split(body), (body.to_owned(), String::new()));
         }
     }

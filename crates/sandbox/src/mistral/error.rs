@@ -116,16 +116,21 @@ impl From<&Objection<'_>> for ApiError {
                 "Prompt contains {prompt_tokens} tokens and {answer_tokens} were asked for, too large for model with \
                  {context_tokens} maximum context length"
             )),
-            Objection::Marker(error) => {
-                Self::new(400, "invalid_request_error", Some("sandbox_marker_invalid"), format!("Sandbox marker: {error}."))
-            }
+            Objection::Marker(error) => Self::new(
+                400,
+                "invalid_request_error",
+                Some("sandbox_marker_invalid"),
+                format!("Sandbox marker: {error}."),
+            ),
             Objection::ContentFilter => {
                 let message = "The prompt was refused by the content filter.".to_owned();
                 Self::new(400, "invalid_request_error", Some("content_filter"), message)
             }
             Objection::Quota => Self::new(402, "payment_required", None, "The usage limit is reached.".to_owned()),
             Objection::Status { status, code, kind } => Self::on_demand(status, code, kind),
-            Objection::LogFailed => Self::server("The sandbox cannot write its oracle log; is the disk full?".to_owned()),
+            Objection::LogFailed => {
+                Self::server("The sandbox cannot write its oracle log; is the disk full?".to_owned())
+            }
         }
     }
 }

@@ -10,9 +10,7 @@ use hyper::header::{AUTHORIZATION, HOST, LOCATION};
 use serde_json::{Value, json};
 
 use super::Together;
-use crate::batch::{
-    Received, StoredFile, Upload, UploadError, Wire, Writer, delete_file, download, keep, receive,
-};
+use crate::batch::{Received, StoredFile, Upload, UploadError, Wire, Writer, delete_file, download, keep, receive};
 use crate::call::Call;
 use crate::config::Config;
 use crate::openai::ApiError;
@@ -83,7 +81,8 @@ pub(super) async fn put(
 /// `POST /v1/files/{id}/preprocess`: keeps what has been put.
 pub(super) fn preprocess(call: &Call<'_>, id: &str, answered: bool) -> Result<Reply, ApiError> {
     let slot = call.sandbox.slots.lock().remove(id).ok_or_else(|| unknown(id))?;
-    let received = slot.received.ok_or_else(|| ApiError::invalid(400, format!("File {id} has no content"), None, None))?;
+    let received =
+        slot.received.ok_or_else(|| ApiError::invalid(400, format!("File {id} has no content"), None, None))?;
     keep_as(call, received, slot.name, slot.purpose, answered)
 }
 

@@ -1,4 +1,5 @@
 //! Files and provider batches.
 
+mod anthropic;
 mod client;
 mod openai;
