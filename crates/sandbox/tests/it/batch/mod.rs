@@ -2,4 +2,5 @@
 
 mod anthropic;
 mod client;
+mod gemini;
 mod openai;
