@@ -20,12 +20,7 @@ const USUAL_LIFE: Duration = Duration::from_hours(30 * 24);
 const PURPOSES: [&str; 6] = ["assistants", "batch", "evals", "fine-tune", "user_data", "vision"];
 
 /// `POST /files`
-pub(super) async fn upload(
-    call: &Call<'_>,
-    openai: OpenAi,
-    body: Incoming,
-    answered: bool,
-) -> Result<Reply, ApiError> {
+pub(super) async fn upload(call: &Call<'_>, openai: OpenAi, body: Incoming, answered: bool) -> Result<Reply, ApiError> {
     let max_bytes = call.config.batch.max_bytes.unwrap_or(openai.own_rules().max_bytes);
     let mut upload = receive(call.sandbox, &call.config, &call.headers, body, max_bytes)
         .await
