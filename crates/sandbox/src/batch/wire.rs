@@ -109,7 +109,7 @@ pub(crate) struct Measured<'a> {
 pub(crate) struct At<'a> {
     pub config: &'a Config,
     pub batch: &'a ProviderBatch,
-    pub at: Moment,
+    pub now: Moment,
     /// Makes the ids of the answer.
     pub seq: u64,
     pub identity: &'a Identity<'a>,

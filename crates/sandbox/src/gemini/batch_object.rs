@@ -39,13 +39,12 @@ fn operation(batch: &ProviderBatch, view: &View, now: Moment, inline: Option<Val
         operation["metadata"]["output"] = output;
     }
     operation["done"] = json!(true);
-    match error(view) {
-        Some(error) => operation["error"] = error,
-        None => {
-            let mut response = output.unwrap_or_else(|| json!({}));
-            response["@type"] = json!(format!("{TYPE}Output"));
-            operation["response"] = response;
-        }
+    if let Some(error) = error(view) {
+        operation["error"] = error;
+    } else {
+        let mut response = output.unwrap_or_else(|| json!({}));
+        response["@type"] = json!(format!("{TYPE}Output"));
+        operation["response"] = response;
     }
     operation
 }

@@ -151,13 +151,13 @@ fn put_error(line: &mut Vec<u8>, error: &Value) {
 
 /// An error body as a `google.rpc.Status`: with the code of the canonical list in place of the HTTP status.
 fn rpc_status(body: &[u8]) -> Value {
-    let mut error = serde_json::from_slice::<Value>(body).unwrap_or_default()["error"].take();
-    if let Some(fields) = error.as_object_mut() {
-        let status = fields.remove("status");
-        fields.insert("code".to_owned(), json!(rpc_code(status.as_ref().and_then(Value::as_str).unwrap_or_default())));
-        return error;
-    }
-    json!({})
+    let mut body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let Some(Value::Object(fields)) = body.get_mut("error") else {
+        return json!({});
+    };
+    let status = fields.remove("status");
+    fields.insert("code".to_owned(), json!(rpc_code(status.as_ref().and_then(Value::as_str).unwrap_or_default())));
+    body["error"].take()
 }
 
 /// The numbers of `google.rpc.Code`.

@@ -383,11 +383,11 @@ async fn outcomes_happen_to_operations() {
     let lost = client.done(&inline(&["a"])).await;
     assert_eq!((state(&lost), lost["metadata"].get("output")), ("BATCH_STATE_SUCCEEDED", None));
     let name = client.create(&inline(&["a"])).await;
-    let mut states = Vec::new();
+    let mut seen = Vec::new();
     for _ in 0..4 {
-        states.push(state(&client.batch(&name).await).to_owned());
+        seen.push(state(&client.batch(&name).await).to_owned());
     }
-    assert!(states.contains(&"BATCH_STATE_REBALANCING".to_owned()), "{states:?}");
+    assert!(seen.contains(&"BATCH_STATE_REBALANCING".to_owned()), "{seen:?}");
 }
 
 #[tokio::test]
@@ -451,8 +451,8 @@ async fn calls_meet_faults() {
     let name = text(&body(again).await["file"], "name");
     let lost = client.request(Method::POST, CREATE).json(&by_file(&name)).send().await;
     assert!(lost.is_err());
-    let list = body(client.get("/gemini/v1beta/batches").await).await;
-    let operation = text(&list["operations"][0], "name");
+    let listed = body(client.get("/gemini/v1beta/batches").await).await;
+    let operation = text(&listed["operations"][0], "name");
     let page = client.get(&format!("/gemini/v1beta/{operation}")).await;
     assert_eq!(header(&page, "content-type"), Some("text/html"));
     let batch = client.until_done(&operation).await;
