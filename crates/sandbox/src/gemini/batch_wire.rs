@@ -12,6 +12,7 @@ use crate::batch::{
 };
 use crate::completion::put_string;
 use crate::desk::parse;
+use crate::family::Family;
 use crate::reply::Reply;
 
 /// How requests come and results go.
@@ -106,6 +107,10 @@ impl Wire for GeminiBatches {
             return Measured::default();
         };
         Measured { model: None, prompt_tokens: batch::prompt_tokens(&gemini(batch), &fields) }
+    }
+
+    fn identity<'b>(&self, body: &'b [u8], batch: &ProviderBatch) -> Cow<'b, [u8]> {
+        gemini(batch).identity(body)
     }
 
     fn answer(&self, at: &At<'_>, body: &[u8]) -> Answer {

@@ -12,6 +12,8 @@ mod request;
 mod routes;
 mod upload;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use hyper::HeaderMap;
 use hyper::http::request::Parts;
@@ -62,6 +64,11 @@ impl Family for Gemini {
 
     fn model<'a>(&'a self, _fields: &'a Fields<'_>) -> Option<&'a str> {
         Some(&self.model)
+    }
+
+    /// The model stands in the path.
+    fn identity<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Owned([body, b"\n", self.model.as_bytes()].concat())
     }
 
     fn read<'a>(&'a self, fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {
