@@ -38,6 +38,10 @@ pub struct BatchConfig {
     pub max_enqueued_tokens: Option<u64>,
     /// Provider batches that have not ended, for each bearer.
     pub max_batches: Option<u64>,
+    /// Requests in provider batches that have not ended, for each bearer.
+    pub max_queued_requests: Option<u64>,
+    /// Calls about provider batches in any 60 seconds, for each bearer, where the family limits them.
+    pub calls_per_minute: Option<u64>,
     /// Provider batches created in any 60 minutes, for each bearer.
     pub creates_per_hour: Option<u64>,
     /// From the creation to the expiry. None: as the creation asks for.

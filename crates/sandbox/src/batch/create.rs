@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fault::Outcome;
 use super::files::StoredFile;
 use super::life::Life;
 use super::queue::{Full, Reserved};
 use super::record::{Facts, Problem, ProviderBatch};
-use super::validate::{Index, validate};
+use super::validate::Index;
 use super::wire::Wire;
 use crate::config::Config;
 use crate::family::key_tail;
@@ -53,20 +54,39 @@ pub(crate) fn create(sandbox: &Arc<Sandbox>, config: &Config, new: New) -> Resul
 }
 
 /// Validates first, and creates a provider batch only of a valid input for which the queue has room.
-#[expect(dead_code, reason = "for the families that validate at once")]
 pub(crate) async fn create_valid(
     sandbox: &Arc<Sandbox>,
-    config: &Arc<Config>,
+    config: &Config,
     new: New,
 ) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batch, note) = record(sandbox, config, new);
-    let work = {
-        let (sandbox, config, batch) = (Arc::clone(sandbox), Arc::clone(config), Arc::clone(&batch));
-        move || validate(&sandbox, &config, &batch)
+    let index = check(sandbox, &batch).await?.map_err(Refusal::Invalid)?;
+    let checked = reserve(sandbox, &batch, index)?;
+    begin(sandbox, config, batch, note, Some(checked))
+}
+
+/// Creates a provider batch only where the queue has room for it. An invalid input fails it later.
+pub(crate) async fn create_queued(
+    sandbox: &Arc<Sandbox>,
+    config: &Config,
+    new: New,
+) -> Result<Arc<ProviderBatch>, Refusal> {
+    let (batch, note) = record(sandbox, config, new);
+    let checked = match check(sandbox, &batch).await? {
+        Ok(index) => Some(reserve(sandbox, &batch, index)?),
+        Err(_) => None,
     };
-    let index = sandbox.batches.work(work).await.map_err(Refusal::Io)?.map_err(Refusal::Invalid)?;
-    let reserved = Reserved::new(sandbox, &batch, &index).ok_or(Refusal::TokenLimit)?;
-    begin(sandbox, config, batch, note, Some((index, reserved)))
+    begin(sandbox, config, batch, note, checked)
+}
+
+async fn check(sandbox: &Arc<Sandbox>, batch: &Arc<ProviderBatch>) -> Result<Result<Index, Vec<Problem>>, Refusal> {
+    let life = Life { sandbox: Arc::clone(sandbox), batch: Arc::clone(batch) };
+    life.check().await.map_err(Refusal::Io)
+}
+
+fn reserve(sandbox: &Arc<Sandbox>, batch: &ProviderBatch, index: Index) -> Result<(Index, Reserved), Refusal> {
+    let reserved = Reserved::new(sandbox, batch, &index).filter(|_| !batch.has_outcome(Outcome::FailTokenLimit));
+    Ok((index, reserved.ok_or(Refusal::TokenLimit)?))
 }
 
 /// What only the log wants to know.

@@ -110,6 +110,8 @@ pub enum Outcome {
     NoOutputFile,
     /// Completes with an error file whose id is the empty string.
     EmptyErrorFileId,
+    /// Completes with results that do not say whose they are, where they travel inside calls.
+    NoKeys,
 }
 
 /// Which of the occasions on which an entry is asked it meets.

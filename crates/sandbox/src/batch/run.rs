@@ -162,7 +162,7 @@ impl Sink<'_> {
     fn answer(&self, row: usize, item: &Item<'_>, identity: &Identity<'_>, again: bool) -> Answer {
         let Work { sandbox, config, batch, .. } = *self.work;
         let seq = number(batch, row);
-        let at = At { config, batch, at: sandbox.clock.now(), seq, identity, again };
+        let at = At { config, batch, now: sandbox.clock.now(), seq, identity, again };
         batch.wire.answer(&at, item.body)
     }
 

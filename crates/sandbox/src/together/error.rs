@@ -17,6 +17,7 @@ pub(super) fn of(objection: &Objection<'_>) -> ApiError {
             kind: Cow::Borrowed("credit_limit"),
             param: None,
             code: None,
+            innererror: None,
         },
         _ => objection.into(),
     }
