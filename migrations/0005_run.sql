@@ -54,6 +54,7 @@ CREATE TABLE dispatches (
     route text NOT NULL CHECK (route IN ('batch', 'realtime')),
     provider_id text NOT NULL,
     model text NOT NULL,
+    remote_id text,
     run_at timestamptz NOT NULL,
     lease_owner uuid,
     lease_epoch integer NOT NULL DEFAULT 1,
@@ -70,6 +71,7 @@ COMMENT ON COLUMN dispatches.generation IS 'The job''s generation when it was fo
 COMMENT ON COLUMN dispatches.route IS 'batch or realtime, chosen when it was formed.';
 COMMENT ON COLUMN dispatches.provider_id IS 'Where to.';
 COMMENT ON COLUMN dispatches.model IS 'For which model.';
+COMMENT ON COLUMN dispatches.remote_id IS 'The provider''s id of the provider batch; null until it is known, and on the real-time route.';
 COMMENT ON COLUMN dispatches.run_at IS 'When it may be claimed: the lease''s end while somebody holds it.';
 COMMENT ON COLUMN dispatches.lease_owner IS 'The worker that holds or last held it.';
 COMMENT ON COLUMN dispatches.lease_epoch IS 'One more with each claim; every write for the dispatch names it.';
