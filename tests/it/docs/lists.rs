@@ -70,12 +70,16 @@ fn every_key_of_the_configuration_is_documented_with_its_default() -> anyhow::Re
     Ok(())
 }
 
-/// Words of the code that look like codes and are none: providers' own codes, names of columns, variables and filters.
-const NOT_CODES: [&str; 20] = [
+/// Words of the code that look like codes and are none: providers' own codes, names of columns, variables, options and kinds of prices.
+const NOT_CODES: [&str; 25] = [
     "access_key_id",
     "access_token",
+    "anthropic_version",
     "api_key",
+    "batch_endpoint",
     "billing_hard_limit_reached",
+    "cache_write",
+    "cached_input",
     "chat_only",
     "content_filter",
     "content_policy_violation",
@@ -91,6 +95,7 @@ const NOT_CODES: [&str; 20] = [
     "request_hash",
     "row_no",
     "secret_access_key",
+    "snake_case",
     "stream_options",
 ];
 
