@@ -1,7 +1,7 @@
 //! Secrets that are replaced while something still needs the old ones.
 
 use db::MasterKey;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 
 use super::fixture::Fixture;
 
@@ -53,7 +53,7 @@ async fn a_replaced_secret_is_there_by_its_version() -> anyhow::Result<()> {
     let newest = db::credentials::get(&mut tx, &key(), NAME).await?.expect("a secret");
     assert_eq!((newest.secret.expose_secret(), newest.version), ("second", 2));
     let first = db::credentials::get_version(&mut tx, &key(), NAME, 1).await?;
-    assert_eq!(first.as_ref().map(|secret| secret.expose_secret()), Some("first"));
+    assert_eq!(first.as_ref().map(ExposeSecret::expose_secret), Some("first"));
     assert!(db::credentials::get_version(&mut tx, &key(), NAME, 3).await?.is_none());
     assert!(db::credentials::get(&mut tx, &key(), "other").await?.is_none());
     assert!(db::credentials::get(&mut tx, &MasterKey::new([8; 32]), NAME).await.is_err());

@@ -36,6 +36,8 @@ struct ModelRequest {
     realtime: Option<RealtimeSchema>,
     /// In place of the provider's, key by key. Null: this model has no batch API.
     batch: Option<BatchSchema>,
+    /// As the record was shown; if it is there, it must be the path's.
+    id: Option<String>,
     /// The version to replace, as the record was shown. Default: whatever is there.
     version: Option<i64>,
 }

@@ -40,6 +40,8 @@ struct ProviderRequest {
     webhook_credential: Option<String>,
     /// Settings of the driver: `anthropic_version` of `anthropic`, `batch_endpoint` of `azure-openai`.
     options: Option<BTreeMap<String, String>>,
+    /// As the record was shown; if it is there, it must be the path's.
+    id: Option<String>,
     /// The version to replace, as the record was shown. Default: whatever is there.
     version: Option<i64>,
 }

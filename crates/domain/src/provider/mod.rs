@@ -127,7 +127,7 @@ pub struct ModelRecord {
 }
 
 /// An absent key inherits all; a null takes the thing away.
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+#[expect(clippy::unnecessary_wraps, reason = "a field's default has the field's type")]
 fn inherited<T: Default>() -> Option<T> {
     Some(T::default())
 }

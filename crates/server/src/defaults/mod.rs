@@ -50,6 +50,8 @@ pub async fn offer(db: &Database) -> anyhow::Result<Added> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use domain::money::Money;
     use domain::outcome::Usage;
     use domain::provider::{BatchLimits, Driver, ModelRecord, ProviderRecord, batch_of, is_callable};
@@ -57,20 +59,23 @@ mod tests {
 
     use super::*;
 
-    fn records() -> Vec<(&'static str, ProviderRecord, Vec<(String, ModelRecord)>)> {
+    type Records = (ProviderRecord, BTreeMap<String, ModelRecord>);
+
+    /// By the provider's id.
+    fn records() -> BTreeMap<&'static str, Records> {
         let read = |(id, text): (&'static str, &str)| {
             let file: File = serde_json::from_str(text).expect(id);
             let models = file.models.into_iter().map(|(name, json)| (name, serde_json::from_value(json).expect(id)));
-            (id, serde_json::from_value(file.provider).expect(id), models.collect())
+            (id, (serde_json::from_value(file.provider).expect(id), models.collect()))
         };
         FILES.into_iter().map(read).collect()
     }
 
     #[test]
     fn every_family_with_a_batch_api_has_a_record_and_models_that_can_be_called() {
-        let families: Vec<_> = records().iter().map(|(_, provider, _)| provider.driver).collect();
+        let families: Vec<_> = records().values().map(|(provider, _)| provider.driver).collect();
         assert!(Driver::ALL.iter().all(|driver| families.contains(driver) == driver.has_batch()), "{families:?}");
-        for (id, provider, models) in records() {
+        for (id, (provider, models)) in records() {
             assert_eq!((provider.credential.as_deref(), provider.driver.name()), (Some(id), id));
             // Whose resource it is, only an operator knows.
             assert_eq!(models.is_empty(), provider.base_url.contains(".invalid/"), "{id}");
@@ -82,9 +87,9 @@ mod tests {
 
     /// What a million tokens of input and one of output cost on a route.
     fn cost(id: &str, model: &str, route: Route) -> Money {
-        let (_, provider, models) = records().into_iter().find(|(known, ..)| *known == id).expect(id);
-        let record = &models.iter().find(|(name, _)| name == model).expect(model).1;
-        let discount = batch_of(&provider, record).as_ref().map(BatchLimits::discount).unwrap_or_default();
+        let (provider, models) = &records()[id];
+        let record = &models[model];
+        let discount = batch_of(provider, record).as_ref().map(BatchLimits::discount).unwrap_or_default();
         let tariff = record.prices.as_ref().and_then(|prices| prices.on(route, discount)).expect(model);
         // In requests that no step applies to.
         let usage = Usage { input_tokens: 100_000, cached_input_tokens: 0, output_tokens: 100_000 };
