@@ -50,7 +50,7 @@ pub(crate) enum Refusal {
 /// Creates a provider batch, whose life begins at once with its validation.
 pub(crate) fn create(sandbox: &Arc<Sandbox>, config: &Config, new: New) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batch, note) = record(sandbox, config, new);
-    begin(sandbox, config, batch, note, None)
+    note.or_take_back(sandbox, begin(sandbox, config, batch, &note, None))
 }
 
 /// Validates first, and creates a provider batch only of a valid input for which the queue has room.
@@ -60,9 +60,12 @@ pub(crate) async fn create_valid(
     new: New,
 ) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batch, note) = record(sandbox, config, new);
-    let index = check(sandbox, &batch).await?.map_err(Refusal::Invalid)?;
-    let checked = reserve(sandbox, &batch, index)?;
-    begin(sandbox, config, batch, note, Some(checked))
+    let created = async {
+        let index = check(sandbox, &batch).await?.map_err(Refusal::Invalid)?;
+        let checked = reserve(sandbox, &batch, index)?;
+        begin(sandbox, config, Arc::clone(&batch), &note, Some(checked))
+    };
+    note.or_take_back(sandbox, created.await)
 }
 
 /// Creates a provider batch only where the queue has room for it. An invalid input fails it later.
@@ -72,11 +75,14 @@ pub(crate) async fn create_queued(
     new: New,
 ) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batch, note) = record(sandbox, config, new);
-    let checked = match check(sandbox, &batch).await? {
-        Ok(index) => Some(reserve(sandbox, &batch, index)?),
-        Err(_) => None,
+    let created = async {
+        let checked = match check(sandbox, &batch).await? {
+            Ok(index) => Some(reserve(sandbox, &batch, index)?),
+            Err(_) => None,
+        };
+        begin(sandbox, config, Arc::clone(&batch), &note, checked)
     };
-    begin(sandbox, config, batch, note, checked)
+    note.or_take_back(sandbox, created.await)
 }
 
 async fn check(sandbox: &Arc<Sandbox>, batch: &Arc<ProviderBatch>) -> Result<Result<Index, Vec<Problem>>, Refusal> {
@@ -89,14 +95,34 @@ fn reserve(sandbox: &Arc<Sandbox>, batch: &ProviderBatch, index: Index) -> Resul
     Ok((index, reserved.ok_or(Refusal::TokenLimit)?))
 }
 
-/// What only the log wants to know.
+/// What is only of interest at the creation.
 struct Note {
     tag: String,
     answered: bool,
+    /// Its outcome, and the place of that in the configuration.
+    outcome: Option<(usize, Outcome)>,
+}
+
+impl Note {
+    /// A refused provider batch leaves its outcome to the next one, unless that is why it was refused.
+    fn or_take_back<T>(&self, sandbox: &Sandbox, created: Result<T, Refusal>) -> Result<T, Refusal> {
+        if let (Err(refusal), Some((index, outcome))) = (&created, self.outcome) {
+            let met = match refusal {
+                Refusal::Invalid(_) => outcome == Outcome::FailValidation,
+                Refusal::TokenLimit => outcome == Outcome::FailTokenLimit,
+                Refusal::Full(_) | Refusal::Io(_) => false,
+            };
+            if !met {
+                sandbox.batches.outcomes.take_back(index);
+            }
+        }
+        created
+    }
 }
 
 fn record(sandbox: &Sandbox, config: &Config, new: New) -> (Arc<ProviderBatch>, Note) {
     let token = sandbox.batches.ids.next();
+    let outcome = sandbox.batches.outcomes.outcome(&config.batch.outcomes);
     let batch = ProviderBatch::new(Facts {
         id: new.wire.batch_id(token),
         number: token.number,
@@ -109,16 +135,17 @@ fn record(sandbox: &Sandbox, config: &Config, new: New) -> (Arc<ProviderBatch>, 
         created: sandbox.clock.now(),
         window: new.window.map(|window| config.batch.window_ms.map_or(window, Duration::from_millis)),
         complete: complete(config, token.number),
-        outcome: sandbox.batches.outcomes.outcome(&config.batch.outcomes),
+        outcome: outcome.map(|(_, outcome, fraction)| (outcome, fraction)),
     });
-    (Arc::new(batch), Note { tag: new.tag, answered: new.answered })
+    let outcome = outcome.map(|(index, outcome, _)| (index, outcome));
+    (Arc::new(batch), Note { tag: new.tag, answered: new.answered, outcome })
 }
 
 fn begin(
     sandbox: &Arc<Sandbox>,
     config: &Config,
     batch: Arc<ProviderBatch>,
-    note: Note,
+    note: &Note,
     checked: Option<(Index, Reserved)>,
 ) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batches, rules) = (&sandbox.batches, batch.wire.rules());
@@ -133,7 +160,7 @@ fn begin(
         key_tail: key_tail(&batch.key).into(),
         requests: batch.input.lines.unwrap_or(0),
         bytes: batch.input.bytes,
-        tag: note.tag.into(),
+        tag: note.tag.as_str().into(),
         answered: note.answered,
     });
     if let Err(error) = logged {

@@ -151,20 +151,30 @@ impl When {
 impl Occasions {
     /// The fault of the next call of this kind.
     pub fn fault(&self, faults: &[OperationFault], op: Operation) -> Option<CallFault> {
-        self.first(faults, |fault| (fault.op == op).then(|| fault.when())).map(|fault| fault.fault)
+        self.first(faults, |fault| (fault.op == op).then(|| fault.when())).map(|(_, fault)| fault.fault)
     }
 
-    /// What becomes of the next provider batch.
-    pub fn outcome(&self, outcomes: &[ConfiguredOutcome]) -> Option<(Outcome, f64)> {
-        let outcome = self.first(outcomes, |outcome| Some(outcome.when()))?;
-        Some((outcome.outcome, outcome.done_fraction))
+    /// What becomes of the next provider batch, and its place in the list.
+    pub fn outcome(&self, outcomes: &[ConfiguredOutcome]) -> Option<(usize, Outcome, f64)> {
+        let (index, outcome) = self.first(outcomes, |outcome| Some(outcome.when()))?;
+        Some((index, outcome.outcome, outcome.done_fraction))
     }
 
-    /// The first entry that applies. Those after it are not asked.
-    fn first<'a, T>(&self, entries: &'a [T], when: impl Fn(&T) -> Option<When>) -> Option<&'a T> {
+    /// Nothing came of the provider batch: the next one may have its outcome.
+    pub fn take_back(&self, index: usize) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(index) {
+            count.asked = count.asked.saturating_sub(1);
+            count.met = count.met.saturating_sub(1);
+        }
+    }
+
+    /// The first entry that applies, and its place. Those after it are not asked.
+    fn first<'a, T>(&self, entries: &'a [T], when: impl Fn(&T) -> Option<When>) -> Option<(usize, &'a T)> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.resize(entries.len(), Count::default());
-        entries.iter().zip(counts.iter_mut()).find_map(|(entry, count)| when(entry)?.applies(count).then_some(entry))
+        let mut asked = entries.iter().zip(counts.iter_mut()).enumerate();
+        asked.find_map(|(index, (entry, count))| when(entry)?.applies(count).then_some((index, entry)))
     }
 
     /// Counts anew.
@@ -286,7 +296,7 @@ mod tests {
     fn first_entry_that_applies_is_met_and_the_next_comes_after_it() {
         let once = When { times: Some(1), ..When::default() };
         let (entries, counts) = ([(1, once), (2, once)], Occasions::default());
-        let next = || counts.first(&entries, |(_, when)| Some(*when)).map(|(name, _)| *name);
+        let next = || counts.first(&entries, |(_, when)| Some(*when)).map(|(_, (name, _))| *name);
         assert_eq!([next(), next(), next()], [Some(1), Some(2), None]);
     }
 

@@ -29,7 +29,10 @@ pub(super) async fn upload(call: &Call<'_>, openai: OpenAi, body: Incoming, answ
     if !PURPOSES.contains(&purpose.as_str()) {
         return Err(ApiError::not_one_of("purpose", &purpose, &PURPOSES));
     }
-    let life = life(openai, upload.field("expires_after[anchor]"), upload.field("expires_after[seconds]"))?;
+    // Azure writes the names with a point.
+    let field =
+        |name: &str| upload.field(&format!("expires_after[{name}]")).or(upload.field(&format!("expires_after.{name}")));
+    let life = life(openai, field("anchor"), field("seconds"))?;
     let received = upload.file.take().ok_or_else(|| ApiError::missing("file"))?;
     if purpose == "batch" && Path::new(&received.name).extension() != Some("jsonl".as_ref()) {
         let message = format!("Invalid file format: '{}' must end in .jsonl.", received.name);

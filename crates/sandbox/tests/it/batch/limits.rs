@@ -1,7 +1,7 @@
 use sandbox::Totals;
 use serde_json::{Value, json};
 
-use super::client::{Client, config, json as body, line, lines};
+use super::client::{Client, config, json as body, line, lines, text};
 use crate::support::{Sandbox, error, header};
 
 #[tokio::test]
@@ -37,10 +37,12 @@ async fn creations_and_open_provider_batches_are_counted() {
     let seconds: u64 = header(&over, "retry-after").expect("a delay").parse().expect("a number");
     assert!((3500..=3600).contains(&seconds), "{seconds}");
     assert_eq!(error(over).await.1["code"], "rate_limit_exceeded");
-    sandbox.patch(&json!({"batch": {"creates_per_hour": null, "max_batches": 2}})).await;
+    let outcomes = json!([{"outcome": "fail_validation", "times": 1}]);
+    sandbox.patch(&json!({"batch": {"creates_per_hour": null, "max_batches": 2, "outcomes": outcomes}})).await;
     assert_eq!(client.try_create(&input).await.expect("an answer").status(), 429);
     sandbox.patch(&json!({"batch": {"max_batches": 3}})).await;
-    assert_eq!(client.try_create(&input).await.expect("an answer").status(), 200);
+    let created = body(client.try_create(&input).await.expect("an answer")).await;
+    client.until(&text(&created, "id"), &["failed"]).await;
 }
 
 #[tokio::test]
