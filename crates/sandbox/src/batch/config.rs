@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{ConfiguredOutcome, OperationFault};
+use super::fault::OperationFault;
+use super::outcome::ConfiguredOutcome;
 use super::webhook::Webhook;
 
 /// Times, limits and faults of provider batches. The default ends them at once, with the true limits of their
@@ -107,6 +108,20 @@ mod tests {
         assert!(patched(&config, r#"{"complete": 7}"#).is_err());
         assert!(patched(&config, r#"{"complete": null}"#).is_err());
         assert!(patched(&config, r#"{"complete_ms": "7"}"#).is_err());
+    }
+
+    #[test]
+    fn every_field_is_documented() {
+        let readme = include_str!("../../README.md");
+        let (_, section) = readme.split_once("## Provider batches").expect("a section");
+        let serde_json::Value::Object(fields) = serde_json::to_value(BatchConfig::default()).expect("serialises")
+        else {
+            panic!("an object");
+        };
+        for name in fields.keys() {
+            let documented = |line: &str| line.starts_with("| ") && line.split([' ', ',']).any(|word| word == name);
+            assert!(section.lines().any(documented), "{name}");
+        }
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fault::Outcome;
 use super::files::StoredFile;
 use super::life::Life;
+use super::outcome::Outcome;
 use super::queue::{Full, Reserved};
-use super::record::{Facts, Problem, ProviderBatch};
+use super::record::{Facts, ProviderBatch};
 use super::validate::Index;
+use super::view::Problem;
 use super::wire::Wire;
 use crate::config::Config;
 use crate::family::key_tail;

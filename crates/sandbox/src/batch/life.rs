@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fault::Outcome;
+use super::outcome::Outcome;
 use super::queue::Reserved;
-use super::record::{Problem, ProviderBatch, Results, Stage, share};
+use super::record::{ProviderBatch, share};
 use super::run::{Done, Work, run};
 use super::validate::{Index, validate};
+use super::view::{Problem, Results, Stage};
 use super::webhook::Event;
 use super::wire::RowKind;
 use crate::clock::Moment;

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::fault::Operation;
 use super::ids::Token;
-use super::record::{Problem, ProviderBatch};
+use super::record::ProviderBatch;
+use super::view::Problem;
 use crate::arrival::Identity;
 use crate::clock::Moment;
 use crate::config::Config;

@@ -111,6 +111,11 @@ impl ApiError {
         Self::invalid(404, message, None, Some("unknown_url"))
     }
 
+    /// The usual 404 of a file or a batch.
+    pub fn no_such_object() -> Self {
+        Self::invalid(404, "No such object.".to_owned(), Some("id"), None)
+    }
+
     pub fn unknown_model(model: &str) -> Self {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         Self::invalid(404, message, None, Some("model_not_found"))

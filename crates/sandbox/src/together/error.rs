@@ -41,6 +41,9 @@ impl BatchError {
 
     /// The usual error of a status.
     pub fn usual(status: u16) -> Self {
+        if status == 404 {
+            return ApiError::no_such_object().into();
+        }
         let objection = Objection::Status { status, code: None, kind: None };
         ApiError::from(&objection).into()
     }

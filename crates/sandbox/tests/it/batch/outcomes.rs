@@ -121,14 +121,14 @@ async fn file_ids_are_missing_or_empty() {
 
 #[tokio::test]
 async fn times_are_as_configured() {
-    let sandbox = Sandbox::with(config(json!({"validating_ms": 100, "complete_ms": 300, "cancel_ms": 100}))).await;
+    let sandbox = Sandbox::with(config(json!({"validating_ms": 600, "complete_ms": 900}))).await;
     let client = Client::openai(&sandbox);
     let started = std::time::Instant::now();
     let id = client.create(lines(&TWENTY)).await;
     assert_eq!(client.batch(&id).await["status"], "validating");
     let running = client.until(&id, &["in_progress"]).await;
-    assert!(started.elapsed().as_millis() >= 100);
+    assert!(started.elapsed().as_millis() >= 600);
     assert!(running["request_counts"]["completed"].as_u64().expect("a count") < 20);
     client.until(&id, &["completed"]).await;
-    assert!(started.elapsed().as_millis() >= 300);
+    assert!(started.elapsed().as_millis() >= 900);
 }
