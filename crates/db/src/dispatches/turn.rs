@@ -159,12 +159,22 @@ pub async fn note_probe(tx: &mut SchedulerTx, job_id: JobId) -> Result<()> {
 
 /// Rows of the job came open, or a dispatch of it moved on: whoever waits for company looks again.
 pub async fn wake(tx: &mut SchedulerTx, job_id: JobId) -> Result<()> {
-    let woken = sqlx::query!(
-        "UPDATE jobs SET not_before = NULL, open_since = coalesce(open_since, now())
-        WHERE job_id = $1 AND state = 'running' AND (not_before IS NOT NULL OR open_since IS NULL)",
+    // The lock first: whoever is deciding to wait at this moment has seen the dispatch that is gone by now.
+    let waits = sqlx::query_scalar!(
+        r#"SELECT not_before IS NOT NULL OR open_since IS NULL AS "waits!" FROM jobs
+        WHERE job_id = $1 AND state = 'running' FOR NO KEY UPDATE"#,
+        job_id.0,
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    if waits != Some(true) {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE jobs SET not_before = NULL, open_since = coalesce(open_since, now()) WHERE job_id = $1",
         job_id.0,
     )
     .execute(tx.connection())
     .await?;
-    if woken.rows_affected() > 0 { tx.hint().await } else { Ok(()) }
+    tx.hint().await
 }
