@@ -1,6 +1,7 @@
 //! The batch route, end to end, against the sandbox's provider batches.
 
 mod budgets;
+mod catalogue;
 mod control;
 mod creates;
 mod ends;

@@ -10,12 +10,12 @@ use crate::jobs::support::{assert_clean, output, submit};
 fn rows() -> usize {
     #[expect(clippy::disallowed_methods, reason = "a test's own knob")]
     let asked = std::env::var("GRISTMILL_TEST_ROWS").ok();
-    asked.and_then(|rows| rows.parse().ok()).unwrap_or(8_000)
+    asked.and_then(|rows| rows.parse().ok()).unwrap_or(20_000)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_gains_a_batch_api_counts_for_a_running_job() -> anyhow::Result<()> {
-    let options = RigOptions { workers: 2, sandbox_latency_ms: 20, ..RigOptions::default() };
+    let options = RigOptions { workers: 2, sandbox_latency_ms: 100, ..RigOptions::default() };
     let rig = start_with(options, json!(null)).await?;
     let job_id = submit(&rig, &submission(&rig, "gains", rows(), |row| format!("row {row}"))?).await?;
     rig.wait_for(&job_id, LONG, |job| job.counts.succeeded > 500).await?;

@@ -59,7 +59,8 @@ async fn make(db: &Database, state: &StateDir, url: &str) -> anyhow::Result<Acce
     })
 }
 
-/// The sandbox answers at once and may be asked by many; its prices are made up, so that costs can be seen.
+/// The sandbox answers at once and may be asked by many; its prices are made up, so that costs can be seen. Under a second name it
+/// takes provider batches, too.
 async fn offer_sandbox(admin: &Client, sandbox_url: &str) -> anyhow::Result<()> {
     admin.put_credential("sandbox", &json!("sandbox")).await?;
     let provider = json!({
@@ -67,10 +68,17 @@ async fn offer_sandbox(admin: &Client, sandbox_url: &str) -> anyhow::Result<()> 
         "realtime": {"max_concurrency": 64, "timeout_s": 30}, "batch": null,
     });
     admin.put_provider("sandbox", &provider).await?;
+    let with_batches = json!({
+        "driver": "openai", "base_url": sandbox_url, "credential": "sandbox",
+        "realtime": {"max_concurrency": 64, "timeout_s": 30},
+        "batch": {"min_items": 100, "min_saving_usd": "0", "poll_interval_s": 1},
+    });
+    admin.put_provider("sandbox-batch", &with_batches).await?;
     let model = json!({
         "upstream_model": "echo", "tasks": ["chat"], "context_tokens": 128_000, "max_output_tokens": 16_000,
         "prices": {"input_per_mtok_usd": "0.10", "output_per_mtok_usd": "0.40"}, "realtime": {},
     });
     admin.put_model("sandbox", "echo", &model).await?;
+    admin.put_model("sandbox-batch", "echo", &model).await?;
     Ok(())
 }
