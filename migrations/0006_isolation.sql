@@ -43,7 +43,7 @@ GRANT SELECT (job_id, chunk_no, tenant_id, first_row, row_count, bytes, tokens, 
         sealed_at),
     UPDATE (in_flight, has_open) ON chunks TO gristmill_scheduler;
 GRANT SELECT, INSERT, UPDATE, DELETE ON dispatches, dispatch_rows, remote_objects TO gristmill_scheduler;
-GRANT INSERT ON events TO gristmill_scheduler;
+GRANT SELECT (job_id, state, created_at), INSERT ON events TO gristmill_scheduler;
 
 -- Configuration is no tenant's.
 GRANT SELECT, INSERT, UPDATE, DELETE ON provider_records, models, deleted_records, limit_groups, credentials, credential_versions

@@ -1,4 +1,4 @@
-//! Why a limit group stands still.
+//! Why a limit group stands still, and what it has learned.
 
 use std::time::Duration;
 
@@ -63,13 +63,15 @@ pub struct Learned {
     pub enqueued_tokens: Option<u64>,
     /// No create before then.
     pub rest: Duration,
+    /// Refusals for want of queue since the last provider batch that was done.
+    pub refusals: u32,
     /// No call can work: since so long.
     pub paused_for: Option<Duration>,
 }
 
 pub async fn learned(tx: &mut impl Tx, group: &LimitGroup) -> Result<Learned> {
     let row = sqlx::query!(
-        r#"SELECT batch_latency_s, enqueued_tokens_cap,
+        r#"SELECT batch_latency_s, enqueued_tokens_cap, batch_refusals,
             greatest(0, extract(epoch FROM coalesce(next_create_at, now()) - now()))::float8 AS "rest!",
             extract(epoch FROM now() - paused_at)::float8 AS paused_for
         FROM limit_groups WHERE limit_group = $1"#,
@@ -80,6 +82,7 @@ pub async fn learned(tx: &mut impl Tx, group: &LimitGroup) -> Result<Learned> {
     Ok(row.map_or_else(Learned::default, |row| Learned {
         latencies: row.batch_latency_s.into_iter().map(|seconds| Duration::from_secs(to_u32(seconds).into())).collect(),
         enqueued_tokens: row.enqueued_tokens_cap.map(to_u64),
+        refusals: to_u32(row.batch_refusals),
         rest: Duration::try_from_secs_f64(row.rest).unwrap_or_default(),
         paused_for: row.paused_for.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
     }))

@@ -92,15 +92,19 @@ pub async fn name(tx: &mut SchedulerTx, object_id: Uuid, remote_id: &str) -> Res
     Ok(())
 }
 
-/// Everything of a dispatch is to be removed now, but what `keep` names.
-pub async fn release(tx: &mut SchedulerTx, dispatch_id: DispatchId, keep: Option<&str>) -> Result<()> {
-    sqlx::query!(
-        "UPDATE remote_objects SET run_at = now() WHERE dispatch_id = $1 AND ($2::text IS NULL OR remote_id IS DISTINCT FROM $2)",
-        dispatch_id.0,
-        keep,
-    )
-    .execute(tx.connection())
-    .await?;
+/// The provider batch and the results of a dispatch turned out to be somebody else's.
+pub async fn disown(tx: &mut SchedulerTx, dispatch_id: DispatchId) -> Result<()> {
+    sqlx::query!("DELETE FROM remote_objects WHERE dispatch_id = $1 AND kind <> 'upload'", dispatch_id.0)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Everything of a dispatch is to be removed now.
+pub async fn release(tx: &mut SchedulerTx, dispatch_id: DispatchId) -> Result<()> {
+    sqlx::query!("UPDATE remote_objects SET run_at = now() WHERE dispatch_id = $1", dispatch_id.0)
+        .execute(tx.connection())
+        .await?;
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub enum Stage {
     Creating {
         file: Option<String>,
         since: DateTime<Utc>,
+        /// When it was known that the reply is lost: the provider's list settles from then on.
+        lost_at: Option<DateTime<Utc>>,
         /// Creates sent before this one whose fate was never learned.
         lost: u32,
         /// Objects that a search may find and that are not meant: somebody else's, or dealt with.
@@ -171,6 +173,15 @@ impl Stage {
         }
     }
 
+    /// Creates whose fate was never learned.
+    pub fn lost(&self) -> u32 {
+        match self {
+            Self::Creating { lost, .. } => *lost,
+            Self::Submitted(remote) | Self::Ended { remote, .. } => remote.lost,
+            Self::Formed | Self::Uploaded { .. } | Self::Watching { .. } => 0,
+        }
+    }
+
     /// The file was uploaded.
     pub fn uploaded(self, file: String) -> Result<Self, InvalidStage> {
         match self {
@@ -186,10 +197,26 @@ impl Stage {
     /// A create is about to be sent. After a search that found nothing, it may be sent again.
     pub fn creating(self, since: DateTime<Utc>) -> Result<Self, InvalidStage> {
         match self {
-            Self::Formed => Ok(Self::Creating { file: None, since, lost: 0, known: Vec::new() }),
-            Self::Uploaded { file } => Ok(Self::Creating { file: Some(file), since, lost: 0, known: Vec::new() }),
-            Self::Creating { file, lost, known, .. } => Ok(Self::Creating { file, since, lost: lost + 1, known }),
+            Self::Formed => Ok(Self::Creating { file: None, since, lost_at: None, lost: 0, known: Vec::new() }),
+            Self::Uploaded { file } => {
+                Ok(Self::Creating { file: Some(file), since, lost_at: None, lost: 0, known: Vec::new() })
+            }
+            Self::Creating { file, lost, known, .. } => {
+                Ok(Self::Creating { file, since, lost_at: None, lost: lost + 1, known })
+            }
             Self::Submitted(_) | Self::Ended { .. } | Self::Watching { .. } => self.refuse("creating"),
+        }
+    }
+
+    /// The reply to the create is lost. What was known of it before stays.
+    pub fn reply_lost(self, at: DateTime<Utc>) -> Result<Self, InvalidStage> {
+        match self {
+            Self::Creating { file, since, lost_at, lost, known } => {
+                Ok(Self::Creating { file, since, lost_at: lost_at.or(Some(at)), lost, known })
+            }
+            Self::Formed | Self::Uploaded { .. } | Self::Submitted(_) | Self::Ended { .. } | Self::Watching { .. } => {
+                self.refuse("creating")
+            }
         }
     }
 
@@ -209,15 +236,9 @@ impl Stage {
     /// The provider has it: the reply to the create says so, or a search.
     pub fn submitted(self, id: String, since: DateTime<Utc>, unconfirmed: bool) -> Result<Self, InvalidStage> {
         match self {
-            Self::Creating { file, lost, .. } => Ok(Self::Submitted(Remote {
-                id,
-                file,
-                since,
-                unconfirmed,
-                lost,
-                known: Vec::new(),
-                cancel_asked: None,
-            })),
+            Self::Creating { file, lost, known, .. } => {
+                Ok(Self::Submitted(Remote { id, file, since, unconfirmed, lost, known, cancel_asked: None }))
+            }
             Self::Formed | Self::Uploaded { .. } | Self::Submitted(_) | Self::Ended { .. } | Self::Watching { .. } => {
                 self.refuse("submitted")
             }
@@ -262,7 +283,8 @@ impl Stage {
         match self {
             Self::Submitted(mut remote) | Self::Ended { mut remote, .. } if remote.unconfirmed => {
                 remote.known.push(remote.id);
-                Ok(Self::Creating { file: remote.file, since: remote.since, lost: remote.lost, known: remote.known })
+                let Remote { file, since, lost, known, .. } = remote;
+                Ok(Self::Creating { file, since, lost_at: Some(since), lost, known })
             }
             Self::Formed
             | Self::Uploaded { .. }
@@ -313,7 +335,7 @@ mod tests {
     const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     fn submitted(lost: u32) -> Stage {
-        let stage = Stage::Creating { file: Some("f".to_owned()), since: NOW, lost, known: Vec::new() };
+        let stage = Stage::Creating { file: Some("f".to_owned()), since: NOW, lost_at: None, lost, known: Vec::new() };
         stage.submitted("b".to_owned(), NOW, false).expect("from creating")
     }
 
@@ -341,7 +363,7 @@ mod tests {
     #[test]
     fn only_what_was_found_by_guess_can_be_a_mistake() {
         assert!(submitted(0).mistaken().is_err());
-        let guess = Stage::Creating { file: None, since: NOW, lost: 0, known: Vec::new() };
+        let guess = Stage::Creating { file: None, since: NOW, lost_at: None, lost: 0, known: Vec::new() };
         assert!(guess.submitted("b".to_owned(), NOW, true).and_then(Stage::mistaken).is_ok());
     }
 

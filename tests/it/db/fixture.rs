@@ -117,7 +117,7 @@ impl Fixture {
 
     pub async fn try_form(&self, rows: usize) -> anyhow::Result<Option<DispatchLease>> {
         let mut tx = self.db.scheduler().await?;
-        let Some(job) = db::dispatches::candidate(&mut tx, &[], &[]).await? else { return Ok(None) };
+        let Some(job) = db::dispatches::candidate(&mut tx, &[], false, &[]).await? else { return Ok(None) };
         let lease = db::dispatches::form_realtime(&mut tx, &job, new_worker(), LEASE, rows, false).await?;
         tx.commit().await?;
         Ok(lease)

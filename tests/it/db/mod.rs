@@ -7,6 +7,7 @@ mod isolation;
 mod jobs;
 mod late;
 mod leases;
+mod provider_batches;
 mod records;
 mod seal;
 mod stale;

@@ -12,7 +12,7 @@ use super::{Candidate, DispatchLease};
 use crate::convert::{from_bits, to_bit_text, to_bits, to_i64, to_u32, to_u64};
 use crate::{Error, Result, SchedulerTx};
 
-/// Forms a real-time dispatch of up to `limit` open rows of the job's first chunk that has any, and leases it. With `is_kept`, only
+/// Forms a real-time dispatch of up to `limit` open rows of the job's first chunk that has any, and leases it. With `realtime_only`, only
 /// of rows that must not go by provider batch.
 pub async fn form_realtime(
     tx: &mut SchedulerTx,
@@ -20,14 +20,14 @@ pub async fn form_realtime(
     worker: WorkerId,
     lease: Duration,
     limit: usize,
-    is_kept: bool,
+    realtime_only: bool,
 ) -> Result<Option<DispatchLease>> {
     let Some(chunk) = sqlx::query!(
         "SELECT chunk_no, closed, in_flight, realtime_only FROM chunks
         WHERE job_id = $1 AND has_open AND (NOT $2 OR bit_count(realtime_only & ~(closed | in_flight)) > 0)
         ORDER BY chunk_no LIMIT 1 FOR NO KEY UPDATE",
         job.job_id.0,
-        is_kept,
+        realtime_only,
     )
     .fetch_optional(tx.connection())
     .await?
@@ -37,7 +37,7 @@ pub async fn form_realtime(
     let in_flight = from_bits(&chunk.in_flight);
     let open = RowSet::full(in_flight.length()).minus(&from_bits(&chunk.closed)).minus(&in_flight);
     let wanted = match &chunk.realtime_only {
-        Some(kept) if is_kept => open.minus(&open.minus(&from_bits(kept))),
+        Some(kept) if realtime_only => open.minus(&open.minus(&from_bits(kept))),
         Some(_) | None => open.clone(),
     };
     let taken = wanted.first(limit.max(1));
@@ -95,6 +95,8 @@ pub struct Destination<'a> {
     pub limit_group: &'a LimitGroup,
     pub credential: Option<&'a str>,
     pub credential_version: Option<i64>,
+    /// Whether rows that had better go real time can: without a real-time API they go along.
+    pub has_realtime: bool,
 }
 
 /// Rows of one chunk that were picked.
@@ -113,7 +115,7 @@ pub async fn form_batch(
     budget: Budget,
     destination: &Destination<'_>,
 ) -> Result<u64> {
-    let (picked, requests, tokens) = pick(tx, job.job_id, budget).await?;
+    let (picked, requests, tokens) = pick(tx, job.job_id, budget, destination.has_realtime).await?;
     if picked.is_empty() {
         return Ok(0);
     }
@@ -148,7 +150,12 @@ pub async fn form_batch(
 /// Chunks that are read at once.
 const PAGE: i64 = 200;
 
-async fn pick(tx: &mut SchedulerTx, job_id: JobId, budget: Budget) -> Result<(Vec<Picked>, u64, u64)> {
+async fn pick(
+    tx: &mut SchedulerTx,
+    job_id: JobId,
+    budget: Budget,
+    has_realtime: bool,
+) -> Result<(Vec<Picked>, u64, u64)> {
     let (mut requests, mut bytes, mut tokens) = (0_u64, 0_u64, 0_u64);
     let mut picked = Vec::new();
     let mut after = -1_i32;
@@ -167,7 +174,10 @@ async fn pick(tx: &mut SchedulerTx, job_id: JobId, budget: Budget) -> Result<(Ve
         for chunk in &page {
             let in_flight = from_bits(&chunk.in_flight);
             let open = RowSet::full(in_flight.length()).minus(&from_bits(&chunk.closed)).minus(&in_flight);
-            let free = chunk.realtime_only.as_ref().map_or_else(|| open.clone(), |kept| open.minus(&from_bits(kept)));
+            let free = match &chunk.realtime_only {
+                Some(kept) if has_realtime => open.minus(&from_bits(kept)),
+                Some(_) | None => open.clone(),
+            };
             let of_row = |whole: i64| to_u64(whole).div_ceil(u64::from(to_u32(chunk.row_count).max(1)));
             let (row_bytes, row_tokens) = (of_row(chunk.bytes) + budget.overhead, of_row(chunk.tokens));
             let room = (budget.requests - requests)

@@ -26,8 +26,13 @@ pub struct Candidate {
 }
 
 /// The job that has waited longest for its turn, without those in `seen`. Jobs of models in `saturated` have one only if their rows
-/// might go by provider batch.
-pub async fn candidate(tx: &mut SchedulerTx, saturated: &[ModelName], seen: &[JobId]) -> Result<Option<Candidate>> {
+/// might go by provider batch, and so has every job with `batch_only`. The saturated come last.
+pub async fn candidate(
+    tx: &mut SchedulerTx,
+    saturated: &[ModelName],
+    batch_only: bool,
+    seen: &[JobId],
+) -> Result<Option<Candidate>> {
     let (providers, models): (Vec<_>, Vec<_>) =
         saturated.iter().map(|name| (name.provider.clone(), name.model.clone())).unzip();
     let seen: Vec<Uuid> = seen.iter().map(|job| job.0).collect();
@@ -36,18 +41,22 @@ pub async fn candidate(tx: &mut SchedulerTx, saturated: &[ModelName], seen: &[Jo
             greatest(0, extract(epoch FROM deadline - now()))::float8 AS "time_left!",
             greatest(0, extract(epoch FROM now() - coalesce(open_since, now())))::float8 AS "open_for!"
         FROM jobs j
+        CROSS JOIN LATERAL (
+            SELECT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS e (p, m) WHERE e.p = provider_id AND e.m = model) AS saturated
+        ) s
         WHERE state = 'running' AND (not_before IS NULL OR not_before <= now()) AND job_id <> ALL($3)
-            AND (NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS e (p, m) WHERE e.p = provider_id AND e.m = model)
+            AND (NOT ($4 OR saturated)
                 OR EXISTS (SELECT FROM models m JOIN provider_records p USING (provider_id)
                     WHERE m.provider_id = j.provider_id AND m.model = j.model
                         AND (json_typeof(p.record -> 'batch') = 'object' OR json_typeof(m.record -> 'batch') = 'object')))
             AND EXISTS (SELECT FROM chunks c WHERE c.job_id = j.job_id AND c.has_open)
             AND EXISTS (SELECT FROM tenants t WHERE t.tenant_id = j.tenant_id AND t.status = 'active')
-        ORDER BY last_dispatched_at NULLS FIRST, job_id LIMIT 1
-        FOR NO KEY UPDATE"#,
+        ORDER BY saturated, last_dispatched_at NULLS FIRST, job_id LIMIT 1
+        FOR NO KEY UPDATE OF j"#,
         &providers,
         &models,
         &seen,
+        batch_only,
     )
     .fetch_optional(tx.connection())
     .await?;
@@ -142,7 +151,8 @@ pub async fn any_succeeded(tx: &mut SchedulerTx, job_id: JobId) -> Result<bool> 
 /// The job's open rows wait for company, unless something changes before.
 pub async fn note_wait(tx: &mut SchedulerTx, job_id: JobId, wait: Duration) -> Result<()> {
     sqlx::query!(
-        "UPDATE jobs SET not_before = now() + $2::float8 * interval '1 second' WHERE job_id = $1",
+        "UPDATE jobs SET not_before = now() + $2::float8 * interval '1 second', open_since = coalesce(open_since, now())
+        WHERE job_id = $1",
         job_id.0,
         wait.as_secs_f64(),
     )

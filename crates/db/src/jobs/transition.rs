@@ -42,7 +42,7 @@ pub(crate) async fn apply(
     let tenant_id = tx.tenant_id();
     sqlx::query!(
         "WITH event AS (INSERT INTO events (tenant_id, job_id, state, detail) VALUES ($1, $2, $3, $8))
-        UPDATE jobs SET state = $3, paused_from = $4, version = version + 1,
+        UPDATE jobs SET state = $3, paused_from = $4, version = version + 1, not_before = NULL,
             started_at = CASE WHEN $5 THEN coalesce(started_at, now()) ELSE started_at END,
             finished_at = CASE WHEN $6 THEN now() END, failure_code = $7, failure_detail = $8
         WHERE job_id = $2",

@@ -16,7 +16,7 @@ pub struct History {
     pub row: u64,
     pub counted: u32,
     pub total: u32,
-    /// Expiries in provider batches.
+    /// Provider batches that ended before they came to it.
     pub expiries: u32,
     pub usage: Usage,
     pub cost: Option<Money>,
@@ -35,7 +35,7 @@ impl History {
 pub async fn histories(tx: &mut TenantTx, lease: &DispatchLease, first_row: u64, rows: usize) -> Result<Vec<History>> {
     let records = sqlx::query!(
         r#"SELECT row_no, count(*) FILTER (WHERE counted) AS "counted!", count(*) AS "total!",
-            count(*) FILTER (WHERE error_code = 'batch_expired') AS "expiries!",
+            count(*) FILTER (WHERE error_code IN ('batch_expired', 'batch_cancelled')) AS "expiries!",
             sum(input_tokens)::bigint AS "input_tokens!", sum(cached_input_tokens)::bigint AS "cached_input_tokens!",
             sum(output_tokens)::bigint AS "output_tokens!", sum(cost)::bigint AS cost,
             greatest(0, extract(epoch FROM max(retry_at) - now()))::float8 AS "wait!"

@@ -19,6 +19,8 @@ pub struct Need<'a> {
     pub allowance: Allowance,
     /// Least time between two creates of the group.
     pub spacing: Duration,
+    /// A group that stands still is tried again this often.
+    pub probe: Duration,
     /// At most one create with an unknown end at a time for this credential: what it makes can't be told apart otherwise.
     pub alone: bool,
 }
@@ -29,17 +31,7 @@ pub struct Need<'a> {
 /// # Errors
 /// [`Error::Fenced`]
 pub async fn reserve(tx: &mut SchedulerTx, lease: &DispatchLease, need: Need<'_>, intent: &Stage) -> Result<Grant> {
-    let Some(learned) = lock_group(tx, need.limit_group).await? else { return Ok(Grant::Later) };
-    if need.alone && others_create(tx, lease).await? {
-        return Ok(Grant::Later);
-    }
-    let tokens = match (need.allowance.tokens, learned) {
-        // What was learned may be less than any single one: it must be tried again some day.
-        (limit, Some(learned)) => Some(learned.max(need.tokens).min(limit.unwrap_or(u64::MAX))),
-        (limit, None) => limit,
-    };
-    let (shares, mine) = shares(tx, lease, need.limit_group).await?;
-    let grant = Allowance { tokens, ..need.allowance }.grant(need.tokens, mine, &shares);
+    let grant = ask(tx, lease, need).await?;
     if grant != Grant::Now {
         return Ok(grant);
     }
@@ -47,7 +39,9 @@ pub async fn reserve(tx: &mut SchedulerTx, lease: &DispatchLease, need: Need<'_>
         "WITH spaced AS (
             UPDATE limit_groups SET next_create_at = now() + $5::float8 * interval '1 second' WHERE limit_group = $6
         )
-        UPDATE dispatches SET reserved_tokens = $3, stage = $4, stage_since = now() WHERE dispatch_id = $1 AND lease_epoch = $2",
+        UPDATE dispatches d SET reserved_tokens = $3, stage = $4, stage_since = now()
+        FROM jobs j JOIN tenants t USING (tenant_id)
+        WHERE d.dispatch_id = $1 AND d.lease_epoch = $2 AND j.job_id = d.job_id AND j.state = 'running' AND t.status = 'active'",
         lease.dispatch_id.0,
         lease.epoch,
         to_i64(need.tokens),
@@ -57,31 +51,84 @@ pub async fn reserve(tx: &mut SchedulerTx, lease: &DispatchLease, need: Need<'_>
     )
     .execute(tx.connection())
     .await?;
-    if changed.rows_affected() == 1 { Ok(Grant::Now) } else { Err(Error::Fenced) }
+    // Cancelled, paused or suspended meanwhile, or somebody else's by now: the next look tells.
+    if changed.rows_affected() == 1 { Ok(Grant::Now) } else { Ok(Grant::Later) }
+}
+
+/// The same for a create that is sent again after the first was lost. What it has reserved counts for nobody meanwhile.
+///
+/// # Errors
+/// [`Error::Fenced`]
+pub async fn reserve_again(
+    tx: &mut SchedulerTx,
+    lease: &DispatchLease,
+    need: Need<'_>,
+    intent: &Stage,
+) -> Result<Grant> {
+    sqlx::query!(
+        "UPDATE dispatches SET reserved_tokens = NULL WHERE dispatch_id = $1 AND lease_epoch = $2",
+        lease.dispatch_id.0,
+        lease.epoch,
+    )
+    .execute(tx.connection())
+    .await?;
+    reserve(tx, lease, need, intent).await
+}
+
+/// Whether it would be granted now; its group is locked until the transaction ends.
+pub async fn ask(tx: &mut SchedulerTx, lease: &DispatchLease, need: Need<'_>) -> Result<Grant> {
+    if need.alone {
+        lock_credential(tx, lease).await?;
+    }
+    let Some(learned) = lock_group(tx, need.limit_group, need.probe).await? else { return Ok(Grant::Later) };
+    if need.alone && others_create(tx, lease).await? {
+        return Ok(Grant::Later);
+    }
+    let tokens = match (need.allowance.tokens, learned) {
+        // What was learned may be less than any single one: it must be tried again some day.
+        (limit, Some(learned)) => Some(learned.max(need.tokens).min(limit.unwrap_or(u64::MAX))),
+        (limit, None) => limit,
+    };
+    let (shares, mine) = shares(tx, lease, need.limit_group).await?;
+    Ok(Allowance { tokens, ..need.allowance }.grant(need.tokens, mine, &shares))
 }
 
 /// Locks the group and returns what it has learned of its allowance; `None` while it rests, or stands still.
 #[expect(clippy::option_option, reason = "no group to use now, or one that has learned nothing")]
-async fn lock_group(tx: &mut SchedulerTx, limit_group: &str) -> Result<Option<Option<u64>>> {
+async fn lock_group(tx: &mut SchedulerTx, limit_group: &str, probe: Duration) -> Result<Option<Option<u64>>> {
     sqlx::query!("INSERT INTO limit_groups (limit_group) VALUES ($1) ON CONFLICT DO NOTHING", limit_group)
         .execute(tx.connection())
         .await?;
     let group = sqlx::query!(
-        r#"SELECT enqueued_tokens_cap, coalesce(next_create_at > now(), false) AS "rests!"
+        r#"SELECT enqueued_tokens_cap, coalesce(next_create_at > now(), false)
+                OR coalesce(paused_at > now() - $2::float8 * interval '1 second', false) AS "rests!"
         FROM limit_groups WHERE limit_group = $1 FOR NO KEY UPDATE"#,
-        limit_group
+        limit_group,
+        probe.as_secs_f64(),
     )
     .fetch_one(tx.connection())
     .await?;
     Ok((!group.rests).then(|| group.enqueued_tokens_cap.map(to_u64)))
 }
 
+/// Creates of a credential's several groups and records take turns.
+async fn lock_credential(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<()> {
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('create ' || coalesce(credential, provider_id), 0))
+        FROM dispatches WHERE dispatch_id = $1",
+        lease.dispatch_id.0,
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Whether another create with this credential may be under way.
-async fn others_create(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<bool> {
+pub async fn others_create(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"SELECT EXISTS (
             SELECT FROM dispatches d JOIN dispatches me ON me.dispatch_id = $1
-            WHERE d.dispatch_id <> $1 AND d.stage_name = 'creating' AND d.provider_id = me.provider_id
+            WHERE d.dispatch_id <> $1 AND d.stage_name = 'creating'
                 AND d.credential IS NOT DISTINCT FROM me.credential
         ) AS "exists!""#,
         lease.dispatch_id.0
@@ -95,8 +142,8 @@ async fn shares(tx: &mut SchedulerTx, lease: &DispatchLease, limit_group: &str) 
     let rows = sqlx::query!(
         r#"SELECT d.tenant_id, t.weight, coalesce(sum(d.reserved_tokens), 0)::bigint AS "tokens!",
             count(d.reserved_tokens) AS "batches!",
-            min(d.tokens) FILTER (WHERE d.stage_name IN ('formed', 'uploaded') AND j.state = 'running' AND t.status = 'active')
-                AS wants
+            min(d.tokens) FILTER (WHERE d.stage_name IN ('formed', 'uploaded') AND d.failures = 0 AND j.state = 'running'
+                AND t.status = 'active') AS wants
         FROM dispatches d JOIN tenants t ON t.tenant_id = d.tenant_id JOIN jobs j USING (job_id)
         WHERE d.limit_group = $1 GROUP BY d.tenant_id, t.weight"#,
         limit_group
@@ -117,14 +164,18 @@ async fn shares(tx: &mut SchedulerTx, lease: &DispatchLease, limit_group: &str) 
 }
 
 /// The provider's queue is full, though our account said otherwise: the group rests, longer each time, and allows less.
-pub async fn note_refusal(tx: &mut SchedulerTx, limit_group: &str, tokens: u64, rest: Duration) -> Result<()> {
+/// With `tokens`, those of the refused provider batch: what others of the group hold at this moment is all that fits, or half of it
+/// where there are none.
+pub async fn note_refusal(tx: &mut SchedulerTx, limit_group: &str, tokens: Option<u64>, rest: Duration) -> Result<()> {
     sqlx::query!(
         "UPDATE limit_groups SET batch_refusals = batch_refusals + 1,
-            enqueued_tokens_cap = greatest(1, least(coalesce(enqueued_tokens_cap, 9223372036854775807), $2)),
-            next_create_at = now() + $3::float8 * least(16, 2 ^ batch_refusals) * interval '1 second'
+            enqueued_tokens_cap = CASE WHEN $2::bigint IS NULL THEN enqueued_tokens_cap
+                ELSE greatest($2 / 2, least(coalesce(enqueued_tokens_cap, 9223372036854775807),
+                    (SELECT coalesce(sum(reserved_tokens), 0) FROM dispatches WHERE limit_group = $1)), 1) END,
+            next_create_at = now() + $3::float8 * 2 ^ least(4, batch_refusals) * interval '1 second'
         WHERE limit_group = $1",
         limit_group,
-        to_i64(tokens / 2),
+        tokens.map(to_i64),
         rest.as_secs_f64(),
     )
     .execute(tx.connection())

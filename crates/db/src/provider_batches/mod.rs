@@ -11,7 +11,7 @@ use domain::ids::DispatchId;
 use domain::job::State;
 use domain::provider_batch::{RemoteStatus, Stage};
 
-pub use self::allowance::{Need, note_done, note_refusal, reserve};
+pub use self::allowance::{Need, ask, note_done, note_refusal, others_create, reserve, reserve_again};
 pub use self::duplicates::{spawn_duplicate, split};
 pub use self::rows::{bar_row, bar_rows, keep_rows, note_tokens, request_rows, settle_rows};
 use crate::convert::{to_i64, to_u32, to_u64};
@@ -47,8 +47,8 @@ pub struct ProviderBatch {
     pub job_state: State,
     /// Its tenant may not send.
     pub suspended: bool,
-    /// Until the job's deadline.
-    pub time_left: Duration,
+    /// How long the job has been ending; `None`: it is not.
+    pub ending_for: Option<Duration>,
     /// The database's clock.
     pub now: DateTime<Utc>,
 }
@@ -61,7 +61,8 @@ pub async fn load(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<Provide
             d.credential_version, d.origin AS "origin!", d.owns_rows, d.requests, d.tokens, d.remote_status, d.remote_done,
             coalesce(d.progress_at, d.stage_since) AS "progress_at!", d.next_chunk, d.failures, d.created_at, j.state,
             j.paused_from, t.status AS tenant_status, clock_timestamp() AS "now!",
-            greatest(0, extract(epoch FROM j.deadline - now()))::float8 AS "time_left!"
+            (SELECT extract(epoch FROM now() - max(e.created_at))::float8 FROM events e
+                WHERE e.job_id = j.job_id AND e.state = j.state AND j.state IN ('cancelling', 'expiring', 'failed')) AS ending_for
         FROM dispatches d JOIN jobs j USING (job_id) JOIN tenants t ON t.tenant_id = d.tenant_id
         WHERE d.dispatch_id = $1 AND d.lease_epoch = $2"#,
         lease.dispatch_id.0,
@@ -90,7 +91,7 @@ pub async fn load(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<Provide
         created_at: row.created_at,
         job_state: parse_state(&row.state, row.paused_from.as_deref())?,
         suspended: row.tenant_status == "suspended",
-        time_left: Duration::try_from_secs_f64(row.time_left).unwrap_or(Duration::MAX),
+        ending_for: row.ending_for.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
         now: row.now,
     })
 }
@@ -120,10 +121,10 @@ pub async fn enter(tx: &mut SchedulerTx, lease: &DispatchLease, stage: &Stage) -
     if changed.rows_affected() == 0 {
         return Err(Error::Fenced);
     }
-    if !keeps_allowance {
-        wake_waiting(tx, lease).await?;
+    match stage {
+        Stage::Ended { .. } | Stage::Watching { .. } => wake_waiting(tx, lease).await,
+        Stage::Formed | Stage::Uploaded { .. } | Stage::Creating { .. } | Stage::Submitted(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// Something of the allowance came free: who waits for it looks at once.
@@ -143,7 +144,7 @@ pub(crate) async fn wake_waiting(tx: &mut SchedulerTx, lease: &DispatchLease) ->
     tx.hint().await
 }
 
-/// Notes what the provider said. Returns whether that is news.
+/// Notes what the provider said.
 ///
 /// # Errors
 /// [`Error::Fenced`]
@@ -219,6 +220,11 @@ pub async fn wake(tx: &mut SchedulerTx, provider_id: &str, remote_id: &str) -> R
     .await?;
     tx.hint().await?;
     Ok(woken.rows_affected() > 0)
+}
+
+/// The database's clock.
+pub async fn now(tx: &mut SchedulerTx) -> Result<DateTime<Utc>> {
+    Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(tx.connection()).await?)
 }
 
 /// Whether another dispatch has this object.

@@ -108,8 +108,12 @@ pub async fn bar_row(tx: &mut TenantTx, lease: &DispatchLease, chunk_no: u32, of
 /// None of its rows must go by provider batch again.
 pub async fn bar_rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<()> {
     sqlx::query!(
-        "UPDATE chunks c SET realtime_only = coalesce(c.realtime_only | r.rows, r.rows)
-        FROM dispatch_rows r WHERE r.dispatch_id = $1 AND c.job_id = r.job_id AND c.chunk_no = r.chunk_no",
+        "WITH held AS (
+            SELECT c.job_id, c.chunk_no, r.rows FROM dispatch_rows r JOIN chunks c USING (job_id, chunk_no)
+            WHERE r.dispatch_id = $1 ORDER BY c.chunk_no FOR NO KEY UPDATE OF c
+        )
+        UPDATE chunks c SET realtime_only = coalesce(c.realtime_only | held.rows, held.rows)
+        FROM held WHERE c.job_id = held.job_id AND c.chunk_no = held.chunk_no",
         lease.dispatch_id.0,
     )
     .execute(tx.connection())

@@ -67,17 +67,30 @@ impl Former<'_> {
         let mut seen: Vec<JobId> = Vec::new();
         while seen.len() < JOBS {
             let mut tx = self.context.db.scheduler().await?;
-            let Some(job) = db::dispatches::candidate(&mut tx, &self.saturated, &seen).await? else {
+            let Some(job) = db::dispatches::candidate(&mut tx, &self.saturated, self.is_full, &seen).await? else {
                 return Ok(Formed::Nothing);
             };
             seen.push(job.job_id);
-            if let Some(formed) = self.dispatch(&mut tx, &job).await? {
-                tx.commit().await?;
-                return Ok(formed);
+            match self.dispatch(&mut tx, &job).await {
+                Ok(formed) => {
+                    tx.commit().await?;
+                    if let Some(formed) = formed {
+                        return Ok(formed);
+                    }
+                }
+                Err(error) => self.pass_over(tx, &job, error).await?,
             }
-            tx.commit().await?;
         }
         Ok(Formed::Nothing)
+    }
+
+    /// One job's trouble is not the others': it rests, unless the database itself is away.
+    async fn pass_over(&self, tx: SchedulerTx, job: &Candidate, error: StepError) -> Result<(), StepError> {
+        drop(tx);
+        tracing::warn!(job.id = %job.job_id, error = &error as &dyn std::error::Error, "no dispatch could be formed of a job");
+        let mut tx = self.context.db.scheduler().await?;
+        db::dispatches::note_wait(&mut tx, job.job_id, REST).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn dispatch(&self, tx: &mut SchedulerTx, job: &Candidate) -> Result<Option<Formed>, StepError> {
@@ -102,16 +115,17 @@ impl Former<'_> {
                 self.form_realtime(tx, job, 1, false).await
             }
             (Decision::Batch(budget), Some((place, group, credential))) => {
-                let place = place.to_json();
+                let record = place.to_json();
                 let credential_version = match &credential {
                     Some(name) => db::credentials::version(tx, name).await?,
                     None => None,
                 };
                 let destination = Destination {
-                    place: &place,
+                    place: &record,
                     limit_group: &group,
                     credential: credential.as_deref(),
                     credential_version,
+                    has_realtime: place.has_realtime(),
                 };
                 let requests = db::dispatches::form_batch(tx, job, budget, &destination).await?;
                 Ok((requests > 0).then_some(Formed::Batch))

@@ -15,7 +15,7 @@ use crate::{Context, StepError};
 /// Time for one call about a provider batch; transfers of files have their own.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Place {
     provider: ProviderRecord,
     model: ModelRecord,

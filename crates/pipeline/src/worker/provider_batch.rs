@@ -46,7 +46,7 @@ async fn run(worker: &Worker, lease: &DispatchLease) -> Result<Next, Halt> {
         .tempdir()
         .map_err(|error| StepError::retry("the spool directory", error))?;
     loop {
-        match batch::step(&worker.context, &worker.jobs, lease, spool.path()).await? {
+        match batch::step(&worker.context, &worker.jobs, lease, spool.path(), &worker.held).await? {
             Next::Again => {}
             next @ (Next::Later(_) | Next::Gone) => return Ok(next),
         }
@@ -87,12 +87,14 @@ async fn stopped(worker: &Worker, lease: &DispatchLease, halt: &Halt) -> db::Res
     if let Halt::Call(error) = halt
         && error.failure.class == Class::KeyLevel
     {
+        // The group's lock before the dispatch's, as whoever reserves takes them.
+        let pause = Pause { code: error.failure.error.code.clone(), detail: error.failure.error.message.clone() };
+        db::limit_groups::set_pause(&mut tx, &LimitGroup(batch.limit_group.clone()), Some(&pause)).await?;
         if db::provider_batches::renew_credential(&mut tx, lease).await? {
+            db::limit_groups::resume(&mut tx, &batch.limit_group).await?;
             db::provider_batches::hand_back(&mut tx, lease, Duration::ZERO, None).await?;
             return tx.commit().await;
         }
-        let pause = Pause { code: error.failure.error.code.clone(), detail: error.failure.error.message.clone() };
-        db::limit_groups::set_pause(&mut tx, &LimitGroup(batch.limit_group.clone()), Some(&pause)).await?;
     }
     let (wait, counts) = batch::wait_after(&worker.context, halt, batch.failures);
     tracing::warn!(job.id = %lease.job_id, dispatch.id = %lease.dispatch_id, stage = batch.stage.name(), error = halt as &dyn std::error::Error, "{halt}; it will be tried again");

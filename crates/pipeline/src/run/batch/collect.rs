@@ -15,8 +15,7 @@ use domain::route::Route;
 use super::ids::RequestIds;
 use super::outcomes::{ChunkRows, Reconciled, Reconciler};
 use super::results::Results;
-use super::submit::WATCH;
-use super::{Halt, Next, Step, duplicates, files, validation};
+use super::{Halt, Next, Step, files, validation};
 use crate::StepError;
 
 /// Ended.
@@ -35,7 +34,7 @@ pub(super) async fn collect(
         let (unknown, unreadable) = (results.unknown, results.unreadable);
         tracing::warn!(dispatch.id = %step.lease.dispatch_id, unknown, unreadable, "results that are nobody's were dropped");
     }
-    // A file that has gone before it was read takes its rows' results with it.
+    // One that says it is done and names no file has nothing that could be read.
     let status = if status == RemoteStatus::Done && results.is_empty() && files == ResultFiles::default() {
         RemoteStatus::Lost
     } else {
@@ -45,11 +44,7 @@ pub(super) async fn collect(
     if status == RemoteStatus::Failed && step.batch.owns_rows {
         return validation::failed(step, &errors).await;
     }
-    if remote.lost > 0 {
-        return duplicates::stop_owning(step, step.batch.stage.clone(), WATCH).await;
-    }
-    step.settle().await?;
-    Ok(Next::Gone)
+    step.dissolve().await
 }
 
 /// Both files, as far as they are there.
@@ -84,11 +79,18 @@ fn reconciler(step: &Step<'_>, results: Results, status: RemoteStatus) -> Reconc
 async fn mistaken(step: &Step<'_>) -> Result<Next, Halt> {
     tracing::warn!(dispatch.id = %step.lease.dispatch_id, "a provider batch that was taken for ours is another's");
     if !step.batch.owns_rows {
+        let mut tx = step.context.db.scheduler().await?;
+        db::remote_objects::disown(&mut tx, step.lease.dispatch_id).await?;
+        tx.commit().await?;
         step.settle().await?;
         return Ok(Next::Gone);
     }
     let stage = step.batch.stage.clone().mistaken()?;
-    step.enter(&stage).await?;
+    let mut tx = step.context.db.scheduler().await?;
+    db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
+    // It is not ours to remove.
+    db::remote_objects::disown(&mut tx, step.lease.dispatch_id).await?;
+    tx.commit().await?;
     Ok(Next::Again)
 }
 

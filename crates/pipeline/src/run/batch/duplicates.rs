@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use db::dispatches::DispatchLease;
 use domain::provider_batch::{Remote, Stage};
 use providers::Wanted;
 
 use super::{Halt, Next, Step};
+use crate::Context;
 
 /// Looks for objects of the dispatch's creates other than `own` and those `known`, and gives each a dispatch of its own that owns no rows.
 pub(super) async fn look(
@@ -25,7 +27,10 @@ pub(super) async fn look(
             continue;
         }
         let mut tx = step.context.db.scheduler().await?;
-        if !found.certain && db::provider_batches::is_known(&mut tx, step.lease, &found.id).await? {
+        // What another create may have made just now is not taken from it.
+        if db::provider_batches::is_known(&mut tx, step.lease, &found.id).await?
+            || !found.certain && db::provider_batches::others_create(&mut tx, step.lease).await?
+        {
             continue;
         }
         stage = stage.knowing(found.id.clone());
@@ -56,22 +61,25 @@ pub(super) async fn watch(step: &Step<'_>, until: DateTime<Utc>, known: &[String
 }
 
 /// Opens the rows that have no outcome; what the provider batch still brings comes late.
-pub(super) async fn release_rows(step: &Step<'_>) -> Result<(), Halt> {
-    let mut tx = step.context.db.tenant(step.lease.tenant_id).await?;
-    db::provider_batches::settle_rows(&mut tx, step.lease).await?;
+pub(super) async fn release_rows(context: &Context, lease: &DispatchLease) -> Result<(), Halt> {
+    let mut tx = context.db.tenant(lease.tenant_id).await?;
+    db::provider_batches::settle_rows(&mut tx, lease).await?;
     tx.commit().await?;
-    let mut tx = step.context.db.scheduler().await?;
-    db::dispatches::wake(&mut tx, step.lease.job_id).await?;
+    let mut tx = context.db.scheduler().await?;
+    db::dispatches::wake(&mut tx, lease.job_id).await?;
     Ok(tx.commit().await?)
 }
 
-/// Its rows are settled, but the dispatch stays for so long, to look for what a lost create may have made.
-pub(super) async fn stop_owning(step: &Step<'_>, stage: Stage, watch: Duration) -> Result<Next, Halt> {
-    release_rows(step).await?;
-    let stage = stage.watching(step.after(watch))?;
+/// How long after its create something may still turn up in a provider's list.
+const WATCH: Duration = Duration::from_hours(24);
+
+/// Its rows are settled, but the dispatch stays for a day, to look for what a lost create may have made.
+pub(super) async fn stop_owning(step: &Step<'_>, stage: Stage) -> Result<Next, Halt> {
+    release_rows(step.context, step.lease).await?;
+    let stage = stage.watching(step.after(WATCH))?;
     let mut tx = step.context.db.scheduler().await?;
     db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
-    db::remote_objects::release(&mut tx, step.lease.dispatch_id, None).await?;
+    db::remote_objects::release(&mut tx, step.lease.dispatch_id).await?;
     tx.commit().await?;
     Ok(Next::Later(Duration::from_secs(1)))
 }

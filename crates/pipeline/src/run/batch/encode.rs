@@ -92,6 +92,7 @@ struct Encoder {
     max_requests: u64,
     max_bytes: u64,
     max_line_bytes: u64,
+    max_tokens: u64,
     out: BufWriter<File>,
     is_full: bool,
     encoded: Encoded,
@@ -112,6 +113,7 @@ impl Encoder {
             max_requests: step.limits.max_requests().into(),
             max_bytes,
             max_line_bytes: step.limits.max_line_bytes.unwrap_or(max_bytes).min(max_bytes),
+            max_tokens: step.limits.max_enqueued_tokens.unwrap_or(u64::MAX),
             out: BufWriter::with_capacity(1 << 20, file),
             is_full: false,
             encoded: Encoded { path, bytes: 0, rows: Vec::new(), requests: 0, tokens: 0, misfits: Vec::new() },
@@ -124,19 +126,18 @@ impl Encoder {
         let chunk = Arc::new(chunk);
         let mut taken = RowSet::empty(wanted.rows.length());
         for offset in wanted.rows.iter() {
-            self.name.clear();
             if let Err(error) = self.encode(job, &chunk, offset) {
                 let (chunk_no, first_row) = (wanted.chunk_no, chunk.first_row);
                 self.encoded.misfits.push(Misfit { chunk_no, first_row, offset, error });
                 continue;
             }
-            let length = (self.line.len() + self.separator.len()) as u64;
-            if self.encoded.requests >= self.max_requests || self.encoded.bytes + length > self.max_bytes {
+            let tokens = u64::from(chunk.meta[offset].tokens);
+            if !self.has_room(tokens) {
                 self.is_full = true;
                 break;
             }
             self.write().map_err(|error| StepError::retry("the spool directory", error))?;
-            self.encoded.tokens += u64::from(chunk.meta[offset].tokens);
+            self.encoded.tokens += tokens;
             taken.insert(offset);
         }
         if !taken.is_empty() {
@@ -161,6 +162,14 @@ impl Encoder {
             return Err(ItemError::new("request_too_large", detail));
         }
         Ok(())
+    }
+
+    /// Whether `line` fits every budget. The first row always fits the tokens: it has to go somewhere.
+    fn has_room(&self, tokens: u64) -> bool {
+        let bytes = (self.line.len() + self.separator.len()) as u64;
+        self.encoded.requests < self.max_requests
+            && self.encoded.bytes + bytes <= self.max_bytes
+            && (self.encoded.requests == 0 || self.encoded.tokens + tokens <= self.max_tokens)
     }
 
     fn write(&mut self) -> std::io::Result<()> {

@@ -12,6 +12,10 @@ use crate::{Context, StepError};
 
 /// Longest result file that is read, in bytes: fifty times what the largest provider batch may have sent.
 const MAX_FILE_BYTES: u64 = 16 << 30;
+/// A result file may be unknown to a reading call for so long after the end, ...
+const READ_LAG: Duration = Duration::from_mins(1);
+/// ... and this many tries.
+const MISSES: u32 = 5;
 /// Tries of one download that bring nothing, one after the other.
 const TRIES: u32 = 4;
 
@@ -25,6 +29,12 @@ pub(super) async fn fetch(step: &Step<'_>, file: &str, name: &str) -> Result<Opt
         let before = download.bytes();
         let error = match step.driver.download(file, &mut download).await {
             Ok(()) => break,
+            // A file may be unknown to a reading call for a while after it was made.
+            Err(error)
+                if error.missing && step.since(step.batch.stage_since) < READ_LAG && step.batch.failures < MISSES =>
+            {
+                return Err(error.into());
+            }
             Err(error) if error.missing => return Ok(None),
             Err(error) => error,
         };

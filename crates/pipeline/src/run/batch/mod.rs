@@ -30,7 +30,11 @@ use providers::{BatchDriver, CallError};
 pub(crate) use self::files::clean;
 use crate::job::{Job, Jobs};
 use crate::run::place::Place;
+use crate::worker::Held;
 use crate::{Context, StepError};
+
+/// How long the rows of a job that ends wait for their provider batch.
+const LAST_PATIENCE: Duration = Duration::from_mins(15);
 
 /// What follows a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,20 +81,36 @@ pub(crate) struct Step<'a> {
     pub job: Arc<Job>,
     /// A directory on this machine's disk that goes with the step.
     pub spool: &'a Path,
+    /// Whether the lease is sure to hold still.
+    pub held: &'a Held,
 }
 
 /// Takes the next step.
-pub(crate) async fn step(context: &Context, jobs: &Jobs, lease: &DispatchLease, spool: &Path) -> Result<Next, Halt> {
+pub(crate) async fn step(
+    context: &Context,
+    jobs: &Jobs,
+    lease: &DispatchLease,
+    spool: &Path,
+    held: &Held,
+) -> Result<Next, Halt> {
     let mut tx = context.db.scheduler().await?;
-    let batch = db::provider_batches::load(&mut tx, lease).await?;
+    let mut batch = db::provider_batches::load(&mut tx, lease).await?;
+    let current = db::providers::capability(&mut tx, &lease.model).await?;
     tx.commit().await?;
+    // First, because it needs nobody: the rest may fail for as long as the provider is away.
+    if batch.owns_rows && batch.ending_for.is_some_and(|ending| ending > LAST_PATIENCE) {
+        duplicates::release_rows(context, lease).await?;
+        batch.owns_rows = false;
+    }
     let place = Place::from_json(batch.place.clone())?;
     let driver = place.connect(context, batch.credential.as_deref(), batch.credential_version).await?;
     let job = jobs.get(context, lease.tenant_id, lease.job_id).await?;
     let limits = place.limits().unwrap_or_default();
-    let step = Step { context, lease, batch, place, limits, driver, job, spool };
+    let is_current = current.is_some_and(|current| Place::of(current) == place);
+    let step = Step { context, lease, batch, place, limits, driver, job, spool, held };
     match step.batch.stage.clone() {
-        Stage::Formed | Stage::Uploaded { .. } if !step.may_send() => step.dissolve().await,
+        // Nothing is at the provider yet: the rows go by the records as they are now, or not at all.
+        Stage::Formed | Stage::Uploaded { .. } if !is_current || !step.may_send() => step.dissolve().await,
         Stage::Formed => submit::prepare(&step).await,
         Stage::Uploaded { .. } => submit::create(&step, None).await,
         Stage::Creating { .. } => submit::search(&step).await,
@@ -129,14 +149,25 @@ impl Step<'_> {
         self.batch.now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
     }
 
+    /// The database's clock at this moment; that of the step is of its beginning.
+    async fn now(&self) -> Result<DateTime<Utc>, Halt> {
+        let mut tx = self.context.db.scheduler().await?;
+        let now = db::provider_batches::now(&mut tx).await?;
+        tx.commit().await?;
+        Ok(now)
+    }
+
     async fn enter(&self, stage: &Stage) -> Result<(), Halt> {
         let mut tx = self.context.db.scheduler().await?;
         db::provider_batches::enter(&mut tx, self.lease, stage).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Nothing of it is at the provider: its rows are open again, and it is gone.
+    /// Its rows are open again, and it is gone, unless something that it made may yet turn up at the provider.
     async fn dissolve(&self) -> Result<Next, Halt> {
+        if self.batch.stage.lost() > 0 {
+            return duplicates::stop_owning(self, self.batch.stage.clone()).await;
+        }
         self.settle().await?;
         Ok(Next::Gone)
     }
@@ -150,7 +181,7 @@ impl Step<'_> {
         tx.commit().await?;
         // Lost with a crash here, these two only make things later: the objects' time comes by itself, and so does the job's turn.
         let mut tx = self.context.db.scheduler().await?;
-        db::remote_objects::release(&mut tx, self.lease.dispatch_id, None).await?;
+        db::remote_objects::release(&mut tx, self.lease.dispatch_id).await?;
         db::dispatches::wake(&mut tx, self.lease.job_id).await?;
         Ok(tx.commit().await?)
     }

@@ -17,7 +17,7 @@ use providers::{BatchDriver, Reply};
 
 use super::results::Results;
 
-/// After so many expiries in provider batches a row goes real time, where that exists.
+/// After so many provider batches that ended before they came to it, a row goes real time, where that exists.
 const MAX_EXPIRIES: u32 = 2;
 
 /// What is the same for every chunk of a provider batch.
@@ -168,7 +168,9 @@ impl Reconciler {
             reconciled.outcomes.push((history.row, outcome));
             return;
         }
-        if failure.error.code == "batch_expired" && history.expiries + 1 >= MAX_EXPIRIES {
+        if matches!(failure.error.code.as_str(), "batch_expired" | "batch_cancelled")
+            && history.expiries + 1 >= MAX_EXPIRIES
+        {
             reconciled.realtime_only.insert(offset);
         }
         reconciled.attempts.push(Attempt {

@@ -7,7 +7,8 @@ use db::remote_objects::Kind;
 use domain::allowance::{Allowance, Grant};
 use domain::failure::Class;
 use domain::job::State;
-use domain::provider_batch::Stage;
+use domain::provider::LimitGroup;
+use domain::provider_batch::{Stage, ValidationError};
 use providers::{CallError, Found, Input, NewBatch, Transport, Wanted};
 
 use super::encode::{Encoded, Misfit, encode};
@@ -18,11 +19,12 @@ use crate::StepError;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Refusals in a row after which a provider batch is made smaller.
 const REFUSALS: u32 = 3;
-/// How long after its create something may still turn up in a provider's list.
-pub(super) const WATCH: Duration = Duration::from_hours(24);
-
 /// Formed: encodes, keeps what fits, and uploads or creates.
 pub(super) async fn prepare(step: &Step<'_>) -> Result<Next, Halt> {
+    // What travels inside the call is encoded when its turn has come, not each time that it asks.
+    if step.driver.habits().transport != Transport::File && ask(step, step.batch.tokens).await? == Grant::Later {
+        return Ok(Next::Later(patience()));
+    }
     let encoded = encode(step).await?;
     put_aside(step, &encoded.misfits).await?;
     if encoded.requests == 0 {
@@ -72,7 +74,10 @@ async fn upload(step: &Step<'_>, encoded: &Encoded) -> Result<Next, Halt> {
     let mut tx = step.context.db.scheduler().await?;
     let object_id = db::remote_objects::note(&mut tx, step.lease, Kind::Upload, &name, None).await?;
     tx.commit().await?;
-    let file = step.driver.upload(&encoded.file(&name)).await?;
+    let file = match step.driver.upload(&encoded.file(&name)).await {
+        Ok(file) => file,
+        Err(error) => return not_taken(step, error).await,
+    };
     let stage = step.batch.stage.clone().uploaded(file.clone())?;
     let mut tx = step.context.db.scheduler().await?;
     db::remote_objects::name(&mut tx, object_id, &file).await?;
@@ -83,36 +88,74 @@ async fn upload(step: &Step<'_>, encoded: &Encoded) -> Result<Next, Halt> {
 
 /// Reserves a share of the allowance together with the intent, then creates. `encoded`: the requests travel inside the call.
 pub(super) async fn create(step: &Step<'_>, encoded: Option<&Encoded>) -> Result<Next, Halt> {
-    if let Stage::Uploaded { file } = &step.batch.stage
-        && !step.driver.is_ready(file).await?
-    {
-        return Ok(Next::Later(Duration::from_secs(1)));
+    if let Stage::Uploaded { file } = &step.batch.stage {
+        if ask(step, step.batch.tokens).await? == Grant::Later {
+            return Ok(Next::Later(patience()));
+        }
+        match step.driver.is_ready(file).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Next::Later(Duration::from_secs(1))),
+            Err(error) => return not_taken(step, error).await,
+        }
     }
     let (requests, tokens) =
         encoded.map_or((step.batch.requests, step.batch.tokens), |encoded| (encoded.requests, encoded.tokens));
-    let intent = step.batch.stage.clone().creating(step.batch.now)?;
-    let need = Need {
-        limit_group: &step.batch.limit_group,
-        tokens,
-        allowance: Allowance { tokens: step.limits.max_enqueued_tokens, batches: step.limits.max_batches },
-        spacing: step
-            .limits
-            .creates_per_hour
-            .map_or(Duration::ZERO, |creates| Duration::from_hours(1) / creates.max(1)),
-        alone: !step.driver.habits().is_tagged,
-    };
+    let intent = step.batch.stage.clone().creating(step.now().await?)?;
     let mut tx = step.context.db.scheduler().await?;
-    let grant = db::provider_batches::reserve(&mut tx, step.lease, need, &intent).await?;
+    let grant = db::provider_batches::reserve(&mut tx, step.lease, need(step, tokens), &intent).await?;
     tx.commit().await?;
     match grant {
         Grant::Now => send(step, intent, encoded).await,
-        Grant::Later => Ok(Next::Later(PATIENCE.mul_f64(0.5 + fastrand::f64() / 2.0))),
+        Grant::Later => Ok(Next::Later(patience())),
         // The allowance has shrunk below it. What is formed next is smaller, but for a single row.
         Grant::Never if requests > 1 => step.dissolve().await,
         Grant::Never => {
             validation::give_up_on_single(step, "it needs more of the provider's queue than there is").await
         }
     }
+}
+
+/// A file that the provider doesn't take for good is as good as a refused provider batch; one that has expired there is made anew.
+async fn not_taken(step: &Step<'_>, error: CallError) -> Result<Next, Halt> {
+    if error.missing {
+        return step.dissolve().await;
+    }
+    match error.failure.class {
+        Class::Permanent | Class::Refusal | Class::Invalid if !error.ambiguous => {
+            validation::failed(step, &[reason(error)]).await
+        }
+        Class::Permanent | Class::Refusal | Class::Invalid | Class::Wait | Class::KeyLevel | Class::Transient => {
+            Err(error.into())
+        }
+    }
+}
+
+fn reason(error: CallError) -> ValidationError {
+    ValidationError { code: error.failure.error.code, message: error.failure.error.message, line: None }
+}
+
+fn patience() -> Duration {
+    PATIENCE.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+fn need<'a>(step: &'a Step<'_>, tokens: u64) -> Need<'a> {
+    let limits = &step.limits;
+    Need {
+        limit_group: &step.batch.limit_group,
+        tokens,
+        allowance: Allowance { tokens: limits.max_enqueued_tokens, batches: limits.max_batches },
+        probe: step.context.options.probe,
+        spacing: limits.creates_per_hour.map_or(Duration::ZERO, |creates| Duration::from_hours(1) / creates.max(1)),
+        alone: !step.driver.habits().is_tagged,
+    }
+}
+
+/// Whether so many tokens would be granted at this moment.
+async fn ask(step: &Step<'_>, tokens: u64) -> Result<Grant, Halt> {
+    let mut tx = step.context.db.scheduler().await?;
+    let grant = db::provider_batches::ask(&mut tx, step.lease, need(step, tokens)).await?;
+    tx.commit().await?;
+    Ok(grant)
 }
 
 /// The one create of an intent.
@@ -126,9 +169,14 @@ async fn send(step: &Step<'_>, intent: Stage, encoded: Option<&Encoded>) -> Resu
         (_, None) => return Err(StepError::Retry { what: "nothing to create from".to_owned(), source: None }.into()),
     };
     let window_s = u32::try_from(step.limits.window().as_secs()).unwrap_or(u32::MAX);
+    if !step.held.are_valid() {
+        // Somebody else may have the lease by now, and search for what was never sent.
+        return Err(StepError::Lost.into());
+    }
     match step.driver.create(&NewBatch { input, tag: &tag, window_s }).await {
         Ok(id) => adopt(step, intent, id, false).await,
         Err(error) if error.ambiguous => {
+            step.enter(&intent.reply_lost(step.now().await?)?).await?;
             tracing::warn!(dispatch.id = %step.lease.dispatch_id, %error, "whether a provider batch was created is not known");
             Ok(Next::Later(Duration::from_secs(1)))
         }
@@ -140,9 +188,11 @@ async fn send(step: &Step<'_>, intent: Stage, encoded: Option<&Encoded>) -> Resu
 async fn adopt(step: &Step<'_>, intent: Stage, id: String, unconfirmed: bool) -> Result<Next, Halt> {
     let stage = intent.submitted(id.clone(), step.batch.now, unconfirmed)?;
     let mut tx = step.context.db.scheduler().await?;
+    db::limit_groups::resume(&mut tx, &step.batch.limit_group).await?;
     db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
     db::remote_objects::note(&mut tx, step.lease, Kind::ProviderBatch, &id, Some(&id)).await?;
-    db::limit_groups::resume(&mut tx, &step.batch.limit_group).await?;
+    tx.commit().await?;
+    let mut tx = step.context.db.scheduler().await?;
     db::dispatches::wake(&mut tx, step.lease.job_id).await?;
     tx.commit().await?;
     tracing::info!(job.id = %step.lease.job_id, dispatch.id = %step.lease.dispatch_id, remote_id = id, "provider batch submitted");
@@ -151,36 +201,45 @@ async fn adopt(step: &Step<'_>, intent: Stage, id: String, unconfirmed: bool) ->
 
 /// Nothing came of the create, for certain.
 async fn refused(step: &Step<'_>, intent: Stage, error: CallError) -> Result<Next, Halt> {
-    let lost = matches!(intent, Stage::Creating { lost: 1.., .. });
+    let lost = intent.lost() > 0;
     let stage = intent.refused()?;
-    let is_queue = error.failure.error.code == "token_limit_exceeded";
+    let is_queue = error.failure.error.code == "token_limit_exceeded" || refusals(step).await? >= REFUSALS;
     let mut tx = step.context.db.scheduler().await?;
-    db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
     if error.failure.class == Class::Wait {
         let rest = error.failure.retry_after.unwrap_or(step.context.options.backoff.cap / 4);
-        let tokens = if is_queue || step.batch.failures >= REFUSALS { step.batch.tokens } else { u64::MAX / 2 };
+        let tokens = is_queue.then_some(step.batch.tokens);
         db::provider_batches::note_refusal(&mut tx, &step.batch.limit_group, tokens, rest).await?;
     }
+    db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
     tx.commit().await?;
     match error.failure.class {
-        Class::Wait if !lost && (is_queue || step.batch.failures >= REFUSALS) => step.dissolve().await,
-        Class::Permanent if !lost => {
-            let why = domain::provider_batch::ValidationError {
-                code: error.failure.error.code,
-                message: error.failure.error.message,
-                line: None,
-            };
-            validation::failed(step, &[why]).await
+        // An earlier create of it may have worked: it is looked for, and its rows go on without it.
+        Class::Wait | Class::Permanent | Class::Refusal | Class::Invalid if lost => {
+            duplicates::stop_owning(step, stage).await
         }
-        Class::Wait | Class::KeyLevel | Class::Transient | Class::Permanent | Class::Refusal | Class::Invalid => {
-            Err(error.into())
-        }
+        Class::Wait if is_queue => step.dissolve().await,
+        Class::Permanent | Class::Refusal | Class::Invalid => validation::failed(step, &[reason(error)]).await,
+        Class::Wait | Class::KeyLevel | Class::Transient => Err(error.into()),
     }
+}
+
+/// Refusals of the group since a provider batch of it was done.
+async fn refusals(step: &Step<'_>) -> Result<u32, Halt> {
+    let group = LimitGroup(step.batch.limit_group.clone());
+    let mut tx = step.context.db.scheduler().await?;
+    let learned = db::limit_groups::learned(&mut tx, &group).await?;
+    tx.commit().await?;
+    Ok(learned.refusals)
 }
 
 /// Found in the stage Creating: a create may have been accepted.
 pub(super) async fn search(step: &Step<'_>) -> Result<Next, Halt> {
-    let Stage::Creating { file, since, lost, known } = &step.batch.stage else { return Ok(Next::Again) };
+    let Stage::Creating { file, since, lost_at, lost, known } = &step.batch.stage else { return Ok(Next::Again) };
+    let Some(lost_at) = lost_at else {
+        // Whoever sent it died over it, at this moment at the latest.
+        step.enter(&step.batch.stage.clone().reply_lost(step.batch.now)?).await?;
+        return Ok(Next::Again);
+    };
     let tag = step.batch.origin.to_string();
     let wanted = Wanted { tag: &tag, file: file.as_deref(), since: *since, requests: step.batch.requests };
     let found = step.driver.find(&wanted).await?;
@@ -196,7 +255,7 @@ pub(super) async fn search(step: &Step<'_>) -> Result<Next, Halt> {
         return Ok(next);
     }
     let settle = step.limits.create_settle();
-    let elapsed = step.since(*since);
+    let elapsed = step.since(*lost_at);
     if elapsed < settle {
         let wait = (elapsed / 2).clamp(Duration::from_millis(500), Duration::from_secs(30));
         return Ok(Next::Later(wait.min(settle - elapsed + Duration::from_millis(100))));
@@ -206,7 +265,7 @@ pub(super) async fn search(step: &Step<'_>) -> Result<Next, Halt> {
         || step.batch.suspended
         || !matches!(step.batch.job_state, State::Running)
     {
-        return duplicates::stop_owning(step, step.batch.stage.clone(), WATCH).await;
+        return duplicates::stop_owning(step, step.batch.stage.clone()).await;
     }
     tracing::warn!(dispatch.id = %step.lease.dispatch_id, lost, "a lost create was not found: it is sent again");
     again(step).await
@@ -222,11 +281,23 @@ async fn is_known(step: &Step<'_>, remote_id: &str) -> Result<bool, Halt> {
 
 /// Creates again after a search that found nothing. What it reserved before it holds still.
 async fn again(step: &Step<'_>) -> Result<Next, Halt> {
-    let intent = step.batch.stage.clone().creating(step.batch.now)?;
-    let encoded = match &intent {
+    let encoded = match &step.batch.stage {
         Stage::Creating { file: None, .. } => Some(encode(step).await?),
-        _ => None,
+        Stage::Creating { .. }
+        | Stage::Formed
+        | Stage::Uploaded { .. }
+        | Stage::Submitted(_)
+        | Stage::Ended { .. }
+        | Stage::Watching { .. } => None,
     };
-    step.enter(&intent).await?;
+    let intent = step.batch.stage.clone().creating(step.now().await?)?;
+    let tokens = encoded.as_ref().map_or(step.batch.tokens, |encoded| encoded.tokens);
+    let mut tx = step.context.db.scheduler().await?;
+    let grant = db::provider_batches::reserve_again(&mut tx, step.lease, need(step, tokens), &intent).await?;
+    if grant != Grant::Now {
+        // Uncommitted: what it holds for the lost one stays reserved.
+        return Ok(Next::Later(patience()));
+    }
+    tx.commit().await?;
     send(step, intent, encoded.as_ref()).await
 }

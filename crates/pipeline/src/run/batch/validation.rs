@@ -22,7 +22,7 @@ pub(super) async fn failed(step: &Step<'_>, errors: &[ValidationError]) -> Resul
     if says("token_limit_exceeded").is_some() {
         let mut tx = step.context.db.scheduler().await?;
         let rest = step.context.options.backoff.cap / 4;
-        db::provider_batches::note_refusal(&mut tx, &step.batch.limit_group, step.batch.tokens, rest).await?;
+        db::provider_batches::note_refusal(&mut tx, &step.batch.limit_group, Some(step.batch.tokens), rest).await?;
         tx.commit().await?;
         return step.dissolve().await;
     }
@@ -49,13 +49,15 @@ pub(super) async fn failed(step: &Step<'_>, errors: &[ValidationError]) -> Resul
             tx.commit().await?;
             step.dissolve().await
         }
+        // What may yet turn up of it is looked for by this dispatch; its rows are formed anew.
+        _ if step.batch.stage.lost() > 0 => step.dissolve().await,
         _ => {
             tracing::info!(dispatch.id = %step.lease.dispatch_id, requests, message, "a refused provider batch is halved");
             let mut tx = step.context.db.tenant(step.lease.tenant_id).await?;
             db::provider_batches::split(&mut tx, step.lease, &sent, step.batch.tokens).await?;
             tx.commit().await?;
             let mut tx = step.context.db.scheduler().await?;
-            db::remote_objects::release(&mut tx, step.lease.dispatch_id, None).await?;
+            db::remote_objects::release(&mut tx, step.lease.dispatch_id).await?;
             tx.commit().await?;
             Ok(Next::Gone)
         }
