@@ -13,6 +13,7 @@ pub mod dispatches;
 pub mod items;
 pub mod jobs;
 pub mod limit_groups;
+pub mod metrics;
 pub mod outcomes;
 pub mod provider_batches;
 pub mod providers;

@@ -6,6 +6,7 @@ mod environment;
 pub mod config;
 
 mod health;
+mod metrics;
 mod services;
 mod shutdown;
 mod telemetry;

@@ -33,6 +33,7 @@ pub(super) async fn collect(
     }
     if results.unknown + results.unreadable > 0 {
         let (unknown, unreadable) = (results.unknown, results.unreadable);
+        step.context.metrics.dropped(unknown, unreadable);
         tracing::warn!(dispatch.id = %step.lease.dispatch_id, unknown, unreadable, "results that are nobody's were dropped");
     }
     // A file that has gone before it was read takes its rows' results with it.
@@ -102,6 +103,7 @@ async fn commit_all(step: &Step<'_>, reconciler: Arc<Reconciler>) -> Result<(), 
         missing += commit_chunk(step, &reconciler, rows).await?;
     }
     if missing > 0 && reconciler.status == RemoteStatus::Done {
+        step.context.metrics.missing.inc_by(missing);
         tracing::warn!(dispatch.id = %step.lease.dispatch_id, missing, "rows are missing in the results; they are tried again");
     }
     Ok(())

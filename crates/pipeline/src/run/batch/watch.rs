@@ -45,7 +45,9 @@ pub(super) async fn watch(step: &Step<'_>, remote: Remote) -> Result<Next, Halt>
     match remote.cancel_asked {
         None if is_stuck(step, &remote, polled.status) => {
             tracing::warn!(dispatch.id = %step.lease.dispatch_id, remote_id = remote.id, status = %polled.status, "a provider batch is stuck");
-            cancel(step, &remote).await
+            let next = cancel(step, &remote).await?;
+            step.context.metrics.stuck.inc();
+            Ok(next)
         }
         Some(asked) if step.since(asked) > GIVEN_UP => {
             step.settle().await?;
@@ -112,6 +114,7 @@ async fn ended(step: &Step<'_>, remote: &Remote, polled: Polled) -> Result<Next,
     }
     db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
     tx.commit().await?;
+    step.context.metrics.ended(status);
     tracing::info!(job.id = %step.lease.job_id, dispatch.id = %step.lease.dispatch_id, remote_id = remote.id, %status, "provider batch ended");
     Ok(Next::Again)
 }
