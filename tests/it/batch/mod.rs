@@ -1,4 +1,5 @@
 //! The batch route, end to end, against the sandbox's provider batches.
 
+mod alerts;
 mod main_route;
 mod support;
