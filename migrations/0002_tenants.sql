@@ -42,13 +42,24 @@ COMMENT ON COLUMN api_keys.created_at IS 'Database time.';
 
 CREATE TABLE credentials (
     name text PRIMARY KEY,
-    sealed bytea NOT NULL,
-    updated_at timestamptz NOT NULL DEFAULT now()
+    version bigint NOT NULL DEFAULT 1
 );
 COMMENT ON TABLE credentials IS 'Secrets of providers and object stores. They are nobody''s rows: tenants reach them only through a record or a grant.';
 COMMENT ON COLUMN credentials.name IS 'As provider records and grants name it.';
-COMMENT ON COLUMN credentials.sealed IS 'The secret (a text, or a JSON object for signed schemes), encrypted with AES-256-GCM under the master key, with the name as associated data.';
-COMMENT ON COLUMN credentials.updated_at IS 'Database time.';
+COMMENT ON COLUMN credentials.version IS 'The newest of its secrets.';
+
+CREATE TABLE credential_versions (
+    name text NOT NULL REFERENCES credentials,
+    version bigint NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (name, version)
+);
+COMMENT ON TABLE credential_versions IS 'The secrets themselves. Replaced ones stay while a provider batch that was created with them is under way.';
+COMMENT ON COLUMN credential_versions.name IS 'Of which credential.';
+COMMENT ON COLUMN credential_versions.version IS 'From 1; one more with each change.';
+COMMENT ON COLUMN credential_versions.sealed IS 'The secret (a text, or a JSON object for signed schemes), encrypted with AES-256-GCM under the master key, with the name as associated data.';
+COMMENT ON COLUMN credential_versions.created_at IS 'Database time; the version before was replaced then.';
 
 CREATE TABLE storage_grants (
     grant_id uuid PRIMARY KEY,

@@ -1,20 +1,22 @@
 CREATE TABLE provider_records (
     provider_id text PRIMARY KEY,
-    version bigint NOT NULL DEFAULT 1,
-    record jsonb NOT NULL,
+    version bigint NOT NULL,
+    record json NOT NULL,
+    from_defaults boolean NOT NULL DEFAULT false,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE provider_records IS 'The capability table: what each provider can do, edited while the service runs.';
 COMMENT ON COLUMN provider_records.provider_id IS 'The part before the slash in a job''s model.';
 COMMENT ON COLUMN provider_records.version IS 'One more with each change.';
-COMMENT ON COLUMN provider_records.record IS 'Driver, base URL, credential name, limits.';
+COMMENT ON COLUMN provider_records.record IS 'Driver, base URL, credential name, limits; json, which keeps them as they were written.';
+COMMENT ON COLUMN provider_records.from_defaults IS 'It came with the binary, whatever was changed since: later binaries may add models to it.';
 COMMENT ON COLUMN provider_records.updated_at IS 'Database time.';
 
 CREATE TABLE models (
-    provider_id text NOT NULL REFERENCES provider_records,
+    provider_id text NOT NULL REFERENCES provider_records ON DELETE CASCADE,
     model text NOT NULL,
-    version bigint NOT NULL DEFAULT 1,
-    record jsonb NOT NULL,
+    version bigint NOT NULL,
+    record json NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (provider_id, model)
 );
@@ -22,8 +24,16 @@ COMMENT ON TABLE models IS 'Models of the providers.';
 COMMENT ON COLUMN models.provider_id IS 'Whose model.';
 COMMENT ON COLUMN models.model IS 'The part after the slash in a job''s model.';
 COMMENT ON COLUMN models.version IS 'One more with each change; attempts name the version that they were billed with.';
-COMMENT ON COLUMN models.record IS 'The provider''s own name of it, sizes, prices, limits of its own.';
+COMMENT ON COLUMN models.record IS 'The provider''s own name of it, sizes, prices, limits of its own; json, which keeps them as they were written.';
 COMMENT ON COLUMN models.updated_at IS 'Database time.';
+
+CREATE TABLE deleted_records (
+    name text PRIMARY KEY,
+    version bigint NOT NULL
+);
+COMMENT ON TABLE deleted_records IS 'Provider and model records that an administrator has deleted: defaults among them stay away.';
+COMMENT ON COLUMN deleted_records.name IS '{provider} or {provider}/{model}.';
+COMMENT ON COLUMN deleted_records.version IS 'Its last one. A record of this name that is put again goes on from there, so that no version means two things.';
 
 CREATE TABLE limit_groups (
     limit_group text PRIMARY KEY,

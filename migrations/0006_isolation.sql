@@ -18,6 +18,8 @@ BEGIN
 END $$;
 
 GRANT SELECT ON provider_records, models, limit_groups TO gristmill_tenant;
+-- Whether a credential is stored decides which models can be used.
+GRANT SELECT (name) ON credentials TO gristmill_tenant;
 
 -- The scheduler sees every tenant's work, but only ids, states, leases and weights of it.
 CREATE POLICY of_scheduler ON tenants TO gristmill_scheduler USING (true);
@@ -44,4 +46,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON dispatches, dispatch_rows, remote_object
 GRANT INSERT ON events TO gristmill_scheduler;
 
 -- Configuration is no tenant's.
-GRANT SELECT, INSERT, UPDATE, DELETE ON provider_records, models, limit_groups, credentials TO gristmill_scheduler;
+GRANT SELECT, INSERT, UPDATE, DELETE ON provider_records, models, deleted_records, limit_groups, credentials, credential_versions
+    TO gristmill_scheduler;

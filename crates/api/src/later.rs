@@ -19,7 +19,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/audit", get(later))
         .route("/v1/webhook_endpoints", get(later).post(later))
         .route("/v1/webhook_endpoints/{*rest}", get(later).post(later).patch(later).delete(later))
-        .route("/v1/provider_webhooks/{provider}", post(without_key))
         .route("/docs", get(without_key))
         .route("/", get(without_key))
 }
@@ -28,7 +27,7 @@ async fn later(_: Tenant<Read>) -> Problem {
     Problem::not_yet_supported("this call")
 }
 
-/// Providers sign their calls, and what is for operators and browsers tells nothing of a tenant.
+/// What is for operators and browsers tells nothing of a tenant.
 async fn without_key() -> Problem {
     Problem::not_yet_supported("this call")
 }

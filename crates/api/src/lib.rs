@@ -10,10 +10,12 @@ mod edge;
 mod path;
 mod problem;
 mod query;
+mod signature;
 mod storage;
 
 mod jobs;
 mod models;
+mod provider_webhooks;
 
 mod admin;
 

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use db::providers::Capability;
-use domain::provider::Task;
+use domain::provider::{self, Prices, RealtimeLimits, Task};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::admin::records::{PricesView, RealtimeView};
+use crate::admin::records::{PricesSchema, RealtimeSchema};
 use crate::auth::{Read, Tenant};
 use crate::problem::Problem;
 use crate::query::NoQuery;
@@ -29,8 +29,10 @@ struct Model {
     context_tokens: Option<u32>,
     max_output_tokens: Option<u32>,
     /// Null where they are not known.
-    prices: Option<PricesView>,
-    realtime: RealtimeView,
+    #[schema(value_type = Option<PricesSchema>)]
+    prices: Option<Prices>,
+    #[schema(value_type = Option<RealtimeSchema>)]
+    realtime: Option<RealtimeLimits>,
 }
 
 /// List the models that jobs may name, with prices and limits.
@@ -46,13 +48,8 @@ pub(crate) async fn models(
     let mut tx = app.db.tenant(tenant.id).await?;
     let capabilities = db::providers::capabilities(&mut tx).await?;
     tx.commit().await?;
-    Ok(Json(ModelList { data: capabilities.into_iter().map(Model::from).collect() }))
-}
-
-fn task_name(task: Task) -> &'static str {
-    match task {
-        Task::Chat => "chat",
-    }
+    let callable = capabilities.into_iter().filter(|model| provider::is_callable(&model.provider, &model.model));
+    Ok(Json(ModelList { data: callable.map(Model::from).collect() }))
 }
 
 impl From<Capability> for Model {
@@ -61,11 +58,11 @@ impl From<Capability> for Model {
         Self {
             id: name.to_string(),
             object: "model",
-            tasks: model.tasks.iter().map(|task| task_name(*task)).collect(),
+            tasks: model.tasks.iter().copied().map(Task::name).collect(),
             context_tokens: model.context_tokens,
             max_output_tokens: model.max_output_tokens,
-            prices: model.prices.clone().and_then(PricesView::new),
-            realtime: domain::provider::realtime_of(&provider, &model).unwrap_or_default().into(),
+            realtime: provider::realtime_of(&provider, &model),
+            prices: model.prices,
         }
     }
 }

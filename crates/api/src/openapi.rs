@@ -51,7 +51,7 @@ pub(crate) async fn document(State(_): State<App>) -> HttpResponse {
 
 /// Routed by hand, because its last parameter may hold slashes.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(admin::models::put))]
+#[openapi(paths(admin::models::put, admin::models::get, admin::models::delete))]
 struct ModelPath;
 
 fn info() -> utoipa::openapi::Info {

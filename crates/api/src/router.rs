@@ -1,11 +1,11 @@
 //! Which path leads to which handler.
 
-use axum::routing::{get, put};
+use axum::routing::get;
 use axum::{Router, middleware};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{App, admin, edge, health, jobs, later, models, openapi};
+use crate::{App, admin, edge, health, jobs, later, models, openapi, provider_webhooks};
 
 /// The whole API.
 pub fn router(app: App) -> Router {
@@ -13,7 +13,10 @@ pub fn router(app: App) -> Router {
     let (unbounded, _) = unbounded().split_for_parts();
     let bounded = bounded
         // A model's name may hold slashes, which a documented path can't say.
-        .route("/v1/admin/providers/{id}/models/{*model}", put(admin::models::put))
+        .route(
+            "/v1/admin/providers/{id}/models/{*model}",
+            get(admin::models::get).put(admin::models::put).delete(admin::models::delete),
+        )
         .route("/openapi.json", get(openapi::document))
         .merge(later::routes())
         .layer(middleware::from_fn_with_state(app.clone(), edge::bounded));
@@ -43,7 +46,10 @@ pub(crate) fn bounded() -> OpenApiRouter<App> {
         .routes(routes!(admin::grants::create, admin::grants::list))
         .routes(routes!(admin::grants::delete))
         .routes(routes!(admin::credentials::put))
-        .routes(routes!(admin::providers::put, admin::providers::get))
+        .routes(routes!(admin::providers::list))
+        .routes(routes!(admin::providers::put, admin::providers::get, admin::providers::delete))
+        .routes(routes!(admin::models::list))
+        .routes(routes!(provider_webhooks::receive))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
 }

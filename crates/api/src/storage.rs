@@ -44,9 +44,9 @@ pub(crate) async fn open(app: &App, uri: &StorageUri, grant: &Grant, pointer: &s
 
 async fn credential(app: &App, name: &str) -> Result<StoreCredential, Problem> {
     let mut tx = app.db.scheduler().await?;
-    let secret = db::credentials::get(&mut tx, &app.master_key, name).await?;
+    let credential = db::credentials::get(&mut tx, &app.master_key, name).await?;
     tx.commit().await?;
-    let secret = secret.ok_or_else(|| unusable(name, "it is gone"))?;
+    let secret = credential.ok_or_else(|| unusable(name, "it is gone"))?.secret;
     let options: BTreeMap<String, String> =
         serde_json::from_str(secret.expose_secret()).map_err(|_| unusable(name, "it is no object of strings"))?;
     StoreCredential::new(options).map_err(|error| unusable(name, &error.to_string()))

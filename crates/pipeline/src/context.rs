@@ -88,10 +88,10 @@ impl Context {
 
     async fn store_credential(&self, name: &str) -> Result<StoreCredential, StepError> {
         let mut tx = self.db.scheduler().await?;
-        let secret = db::credentials::get(&mut tx, &self.master_key, name).await?;
+        let credential = db::credentials::get(&mut tx, &self.master_key, name).await?;
         tx.commit().await?;
         let options: Option<BTreeMap<String, String>> =
-            secret.and_then(|secret| serde_json::from_str(secret.expose_secret()).ok());
+            credential.and_then(|credential| serde_json::from_str(credential.secret.expose_secret()).ok());
         let unusable = || StepError::FailJob {
             code: "invalid_storage_credential".to_owned(),
             detail: format!("the credential {name} is missing, or is no JSON object of texts"),

@@ -1,10 +1,11 @@
 //! A call about a provider batch that failed.
 
+use bytes::Bytes;
 use domain::failure::{Class, Failure};
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::client::HttpError;
+use crate::client::{HttpError, HttpReply};
 
 /// A call about a provider batch that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +55,20 @@ impl CallError {
     pub(crate) fn unreadable(wrong: impl std::fmt::Display) -> Self {
         let message = format!("the reply can't be read: {wrong}");
         Self { ambiguous: true, ..Self::new(Failure::new(Class::Transient, "invalid_provider_response", message)) }
+    }
+}
+
+/// What a 2xx says. `failure` reads what anything else says.
+pub(crate) fn body_of(
+    target: Target,
+    reply: Result<HttpReply, HttpError>,
+    failure: impl FnOnce(&HttpReply) -> Failure,
+) -> Result<Bytes, CallError> {
+    let reply = reply?;
+    if reply.status.is_success() {
+        Ok(reply.body)
+    } else {
+        Err(CallError::refused(target, reply.status, failure(&reply)))
     }
 }
 

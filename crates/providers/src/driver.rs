@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::failure::Failure;
+use domain::failure::{Class, Failure};
 use domain::job::spec::Params;
 use domain::outcome::Usage;
 use domain::prompt::Message;
@@ -42,6 +42,11 @@ impl Reply {
     /// No answer, nothing used, and no reply to tell of.
     pub fn without_answer(failure: Failure) -> Self {
         Self { result: Err(failure), refusal: None, usage: None, http_status: None, request_id: None }
+    }
+
+    /// What can't be read as a reply.
+    pub(crate) fn invalid(why: impl Into<String>) -> Self {
+        Self::without_answer(Failure::new(Class::Transient, "invalid_provider_response", why))
     }
 }
 
@@ -82,13 +87,13 @@ pub struct Connection {
 /// The drivers of a model.
 pub fn connect(kind: provider::Driver, http: HttpClient, endpoint: Endpoint) -> Connection {
     match kind {
+        provider::Driver::Openai => crate::openai::connect(http, endpoint),
+        provider::Driver::AzureOpenai => crate::azure_openai::connect(http, endpoint),
+        provider::Driver::Anthropic => crate::anthropic::connect(http, endpoint),
+        provider::Driver::Gemini => crate::gemini::connect(http, endpoint),
+        provider::Driver::Mistral => crate::mistral::connect(http, endpoint),
+        provider::Driver::Groq => crate::groq::connect(http, endpoint),
+        provider::Driver::Together => crate::together::connect(http, endpoint),
         provider::Driver::OpenaiCompatible => crate::openai::compatible(http, endpoint),
-        provider::Driver::Openai
-        | provider::Driver::AzureOpenai
-        | provider::Driver::Anthropic
-        | provider::Driver::Gemini
-        | provider::Driver::Mistral
-        | provider::Driver::Groq
-        | provider::Driver::Together => crate::openai::connect(http, endpoint),
     }
 }

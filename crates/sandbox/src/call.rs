@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Uri};
 
@@ -30,6 +31,12 @@ impl<'a> Call<'a> {
             headers: parts.headers.clone(),
             uri: parts.uri.clone(),
         }
+    }
+
+    /// What absolute URLs in answers begin with.
+    pub fn origin(&self) -> String {
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        format!("http://{}", host.unwrap_or("localhost"))
     }
 
     /// The first value of a parameter of the query.

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Patch};
 use crate::deliveries::Deliveries;
 use crate::error::Error;
+use crate::gemini::Uploads;
 use crate::limits::Limiter;
 use crate::log::Log;
 use crate::stats::Counters;
@@ -23,6 +24,8 @@ pub(crate) struct Sandbox {
     pub deliveries: Deliveries,
     pub log: Option<Log>,
     pub batches: Batches,
+    /// Of Gemini.
+    pub uploads: Uploads,
     /// Uploads announced to Together.
     pub slots: Slots,
     /// Replaced as a whole, so that a request sees one configuration from its beginning to its end.
@@ -43,6 +46,7 @@ impl Sandbox {
             log,
             slots: Slots::default(),
             batches: Batches::new(clock.now().unix_ms),
+            uploads: Uploads::default(),
             config: RwLock::new(Arc::new(config)),
             counters: Mutex::new(Counters::new()),
             clock,

@@ -5,6 +5,7 @@ mod environment;
 
 pub mod config;
 
+mod defaults;
 mod health;
 mod metrics;
 mod services;

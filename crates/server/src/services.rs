@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::defaults::{self, Added};
 use crate::{environment, metrics};
 
 /// What open requests get to end after a stop, so that a stalled download can't hold the process.
@@ -41,6 +42,12 @@ pub fn database(config: &Config) -> anyhow::Result<Database> {
     };
     let options = db::Options { max_connections: config.database.max_connections, ..db::Options::default() };
     Database::open(url.expose_secret(), options).context("GRISTMILL_DATABASE_URL is malformed")
+}
+
+/// Brings the schema up to date, and adds the records that come with the binary.
+pub async fn migrate(db: &Database) -> anyhow::Result<Added> {
+    db.migrate().await.context("the schema could not be brought up to date")?;
+    defaults::offer(db).await.context("the default records could not be added")
 }
 
 /// Looks into the database before anything relies on it.

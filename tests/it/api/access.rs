@@ -97,7 +97,11 @@ async fn a4_a6_a9_a11_a_key_does_what_its_scopes_and_its_tenant_allow() -> anyho
         ("POST", &*format!("{own}/grants")),
         ("PUT", "/v1/admin/credentials/x"),
         ("PUT", "/v1/admin/providers/x"),
+        ("DELETE", "/v1/admin/providers/x"),
         ("PUT", "/v1/admin/providers/x/models/y"),
+        ("DELETE", "/v1/admin/providers/x/models/y"),
+        ("GET", "/v1/admin/providers"),
+        ("GET", "/v1/admin/models"),
     ] {
         tenant.call(method, path, &json!({})).await?.assert_problem(404, "not_found");
         send(tenant.anonymous(method, path).json(&json!({}))).await?.assert_problem(401, "missing_credentials");

@@ -34,7 +34,7 @@ async fn a13_keys_and_credentials_are_never_readable() -> anyhow::Result<()> {
     // Neither the database nor a log has them as they are.
     let db = rig.db.as_ref().expect("a database of its own");
     let mut superuser = db.superuser().await?;
-    for (table, column) in [("credentials", "credentials::text"), ("api_keys", "api_keys::text")] {
+    for (table, column) in [("credential_versions", "credential_versions::text"), ("api_keys", "api_keys::text")] {
         let query = format!("SELECT coalesce(string_agg({column}, ''), '') FROM {table}");
         let text: String = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut superuser).await?;
         let hexadecimal = hexadecimal(SECRET.as_bytes());
@@ -86,7 +86,7 @@ async fn records_are_checked_field_by_field() -> anyhow::Result<()> {
         (
             "PUT",
             "/v1/admin/providers/p",
-            json!({"driver": "anthropic", "base_url": "https://x.test"}),
+            json!({"driver": "bedrock", "base_url": "https://x.test"}),
             "/driver",
             "not_yet_supported",
         ),
@@ -94,9 +94,9 @@ async fn records_are_checked_field_by_field() -> anyhow::Result<()> {
         (
             "PUT",
             "/v1/admin/providers/p",
-            json!({"driver": "openai", "base_url": "https://x.test", "batch": {"max_requests": 1}}),
-            "/batch",
-            "not_yet_supported",
+            json!({"driver": "openai", "base_url": "https://x.test", "batch": {"max_requests": 0}}),
+            "/batch/max_requests",
+            "out_of_range",
         ),
         (
             "PUT",
@@ -110,7 +110,7 @@ async fn records_are_checked_field_by_field() -> anyhow::Result<()> {
             "/v1/admin/providers/sandbox/models/m",
             json!({"upstream_model": "m", "batch": {"discount": "0.5"}}),
             "/batch",
-            "not_yet_supported",
+            "invalid_value",
         ),
     ] {
         admin.call(method, path, &body).await?.assert_wrong_field(pointer, code);

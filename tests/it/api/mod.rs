@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod catalogue;
 mod contract;
+mod defaults;
 mod grants;
 mod http;
 mod idempotency;

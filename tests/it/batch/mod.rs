@@ -1,5 +1,11 @@
 //! The batch route, end to end, against the sandbox's provider batches.
 
 mod alerts;
+mod budgets;
+mod control;
+mod creates;
+mod ends;
 mod main_route;
-mod support;
+mod records;
+pub mod support;
+mod validation;

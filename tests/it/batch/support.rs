@@ -41,8 +41,7 @@ pub async fn offer(rig: &Rig, driver: &str, path: &str, limits: Value) -> anyhow
         "driver": driver, "base_url": format!("{}{path}", rig.sandbox_url), "credential": "sandbox",
         "realtime": {"max_concurrency": 32, "timeout_s": 5}, "batch": limits,
     });
-    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&rig.database_url).await?;
-    sqlx::query("UPDATE provider_records SET record = $1, version = version + 1 WHERE provider_id = 'sandbox'").bind(record).execute(&mut connection).await?;
+    rig.admin.put_provider("sandbox", &record).await?;
     Ok(())
 }
 
@@ -52,12 +51,7 @@ pub async fn patch_batches(rig: &Rig, patch: Value) -> anyhow::Result<()> {
 }
 
 /// A submission that echoes `rows` rows made by `text`.
-pub fn submission(
-    rig: &Rig,
-    name: &str,
-    rows: usize,
-    text: impl Fn(usize) -> String,
-) -> anyhow::Result<Submission> {
+pub fn submission(rig: &Rig, name: &str, rows: usize, text: impl Fn(usize) -> String) -> anyhow::Result<Submission> {
     let input = rig.write_rows(&format!("{name}.csv"), (0..rows).map(text))?;
     Ok(support::echo(rig, &input, &format!("{name}.out.csv")))
 }

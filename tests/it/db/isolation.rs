@@ -50,7 +50,18 @@ async fn tables_without_a_tenant_are_known_by_name() -> anyhow::Result<()> {
             AND oid NOT IN (SELECT c.oid {TENANT_TABLES}) ORDER BY 1"
         ))
         .await?;
-    assert_eq!(tables, ["_sqlx_migrations", "credentials", "limit_groups", "models", "provider_records"]);
+    assert_eq!(
+        tables,
+        [
+            "_sqlx_migrations",
+            "credential_versions",
+            "credentials",
+            "deleted_records",
+            "limit_groups",
+            "models",
+            "provider_records"
+        ]
+    );
     Ok(())
 }
 
@@ -159,7 +170,9 @@ async fn a_tenant_can_t_write_in_another_s_name() -> anyhow::Result<()> {
     assert_eq!(refusal(&mut connection, &insert).await?, INSUFFICIENT_PRIVILEGE);
     let update = format!("UPDATE tenants SET tenant_id = '{}'", fixture.tenant_id.0);
     assert_eq!(refusal(&mut connection, &update).await?, INSUFFICIENT_PRIVILEGE);
-    assert_eq!(refusal(&mut connection, "SELECT * FROM credentials").await?, INSUFFICIENT_PRIVILEGE);
+    for secret in ["credentials", "credential_versions"] {
+        assert_eq!(refusal(&mut connection, &format!("SELECT * FROM {secret}")).await?, INSUFFICIENT_PRIVILEGE);
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Provider records that change while jobs run.
 
+use anyhow::Context as _;
 use serde_json::json;
 use tests::{Process, Rig, RigOptions};
 
@@ -60,5 +61,22 @@ async fn a_job_that_stands_still_goes_on_when_its_model_record_is_mended() -> an
     rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "echo"})).await?;
     let job = rig.wait(&job_id, LONG).await?;
     assert_eq!((job.status.name(), job.counts.succeeded), ("completed", 500));
+    assert_clean(&rig, &job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_model_record_is_gone_says_so_and_goes_on_when_it_is_back() -> anyhow::Result<()> {
+    let rig = Rig::start(slow(16)).await?;
+    let input = rig.write_rows("in.csv", (0..1_000).map(|row| format!("row {row}")))?;
+    let job_id = rig.submit(&input, "out.csv").await?;
+    rig.wait_for(&job_id, LONG, |job| job.counts.succeeded > 8).await?;
+    // The API refuses it while the job needs the record, but a submit and a delete may cross.
+    let mut superuser = rig.db.as_ref().context("a database")?.superuser().await?;
+    sqlx::query("DELETE FROM models").execute(&mut superuser).await?;
+    let waits = |job: &client::api::Job| code(job.status_reason.as_ref()) == Some("model_not_found");
+    rig.wait_for(&job_id, LONG, waits).await?;
+    rig.admin.put_model("sandbox", "echo", &json!({"upstream_model": "echo"})).await?;
+    let job = rig.wait(&job_id, LONG).await?;
+    assert_eq!((job.status.name(), job.counts.succeeded), ("completed", 1_000));
     assert_clean(&rig, &job_id)
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,6 +13,7 @@ use crate::body::{Fields, JsonBody};
 use crate::path::Ids;
 use crate::problem::{Problem, Problems};
 use crate::query::NoQuery;
+use crate::signature::SigningKey;
 
 /// A secret to store.
 #[derive(ToSchema)]
@@ -51,18 +52,45 @@ pub(crate) async fn put(
     Ok(Json(CredentialView { name }))
 }
 
+/// Checks the credentials that fields name.
+///
 /// # Errors
-/// 422 at `/credential` if there is no credential of this name.
-pub(super) async fn require(app: &App, name: &str) -> Result<(), Problem> {
+/// 422 at each field whose credential is not stored.
+pub(super) async fn require(app: &App, fields: &[(&str, Option<&str>)]) -> Result<(), Problem> {
+    let mut problems = Problems::default();
     let mut tx = app.db.scheduler().await?;
-    let exists = db::credentials::exists(&mut tx, name).await?;
+    for (pointer, name) in fields {
+        if let Some(name) = name
+            && !db::credentials::exists(&mut tx, name).await?
+        {
+            problems.report(*pointer, "credential_not_found", not_found(name));
+        }
+    }
     tx.commit().await?;
-    if exists {
+    problems.check()
+}
+
+/// Checks that a stored secret can sign.
+///
+/// # Errors
+/// 422 at `/webhook_credential` if it can't.
+pub(super) async fn require_signing(app: &App, name: &str) -> Result<(), Problem> {
+    let mut tx = app.db.scheduler().await?;
+    let credential = db::credentials::get(&mut tx, &app.master_key, name).await?;
+    tx.commit().await?;
+    if credential.is_some_and(|credential| SigningKey::parse(credential.secret.expose_secret()).is_some()) {
         Ok(())
     } else {
-        let detail = format!("there is no credential `{name}`; store it first");
-        Err(Problem::field("/credential", "credential_not_found", detail))
+        let detail = format!("the credential `{name}` is no signing secret: `whsec_` and base64");
+        Err(Problem::field("/webhook_credential", "invalid_value", detail))
     }
+}
+
+/// Words with what to do.
+pub(crate) fn not_found(name: &str) -> String {
+    format!(
+        "the credential `{name}` is not stored; an administrator stores it with `gristmill admin credential put {name}`"
+    )
 }
 
 fn read(body: Value) -> Result<SecretString, Problem> {
@@ -92,7 +120,6 @@ fn read(body: Value) -> Result<SecretString, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
     use serde_json::json;
 
     use super::*;

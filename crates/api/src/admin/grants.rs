@@ -72,9 +72,7 @@ pub(crate) async fn create(
     body: JsonBody,
 ) -> Result<(StatusCode, Json<GrantView>), Problem> {
     let grant = read(body.value)?;
-    if let Some(name) = &grant.credential {
-        super::credentials::require(&app, name).await?;
-    }
+    super::credentials::require(&app, &[("/credential", grant.credential.as_deref())]).await?;
     let mut tx = super::tenant(&app, tenant_id).await?;
     storage_grants::insert(&mut tx, &grant).await?;
     tx.commit().await?;

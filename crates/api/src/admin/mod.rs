@@ -9,7 +9,7 @@ pub(crate) mod providers;
 pub(crate) mod records;
 pub(crate) mod tenants;
 
-use db::TenantTx;
+use db::{SchedulerTx, TenantTx};
 use domain::ids::TenantId;
 
 use crate::App;
@@ -39,4 +39,21 @@ fn check_name(name: &str) -> Result<(), Problem> {
         let detail = "a name in a path has 1 to 100 letters, digits, `-`, `_` and `.`";
         Err(Problem::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", detail))
     }
+}
+
+/// # Errors
+/// 409 if jobs of a provider, or of one of its models, have not ended.
+async fn check_unused(tx: &mut SchedulerTx, provider_id: &str, model: Option<&str>) -> Result<(), Problem> {
+    match db::providers::unfinished_jobs(tx, provider_id, model).await? {
+        0 => Ok(()),
+        jobs => {
+            let detail = format!("{jobs} unfinished jobs use it: cancel them, or wait for their end");
+            Err(Problem::conflict("in_use", detail))
+        }
+    }
+}
+
+/// The record is not the one that the caller looked up.
+fn version_conflict() -> Problem {
+    Problem::conflict("version_conflict", "the record has changed since: look it up again, or leave `version` out")
 }

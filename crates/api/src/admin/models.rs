@@ -1,19 +1,22 @@
-//! `/v1/admin/providers/{id}/models/{model}`
+//! `/v1/admin/providers/{id}/models/{model}` and `/v1/admin/models`
 
 use axum::Json;
 use axum::extract::State;
-use domain::provider::{BatchLimits, ModelName, ModelRecord, Task};
+use axum::http::StatusCode;
+use db::providers::Stored;
+use domain::provider::{ModelName, ModelRecord, Task};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::records::{PricesView, RealtimeView, prices, realtime};
-use crate::App;
+use super::records::{self, BatchSchema, PricesSchema, RealtimeSchema};
+use super::{check_unused, version_conflict};
 use crate::auth::Admin;
-use crate::body::{Fields, JsonBody};
+use crate::body::JsonBody;
 use crate::path::Ids;
-use crate::problem::{Problem, Problems};
-use crate::query::NoQuery;
+use crate::problem::Problem;
+use crate::query::{NoQuery, Query};
+use crate::{App, cursor};
 
 /// A model record.
 #[derive(ToSchema)]
@@ -28,12 +31,15 @@ struct ModelRequest {
     context_tokens: Option<u32>,
     max_output_tokens: Option<u32>,
     /// Default: unknown, so costs are unknown too.
-    prices: Option<PricesView>,
-    /// In place of the provider's, key by key.
-    realtime: Option<RealtimeView>,
-    /// Null or empty.
-    #[schema(value_type = Option<Object>)]
-    batch: Option<Value>,
+    prices: Option<PricesSchema>,
+    /// In place of the provider's, key by key. Null: this model has no real-time API.
+    realtime: Option<RealtimeSchema>,
+    /// In place of the provider's, key by key. Null: this model has no batch API.
+    batch: Option<BatchSchema>,
+    /// As the record was shown; if it is there, it must be the path's.
+    id: Option<String>,
+    /// The version to replace, as the record was shown. Default: whatever is there.
+    version: Option<i64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -44,20 +50,57 @@ pub(crate) struct StoredModelView {
     /// One more with each change.
     version: i64,
     upstream_model: String,
+    tasks: Vec<&'static str>,
     context_tokens: Option<u32>,
     max_output_tokens: Option<u32>,
-    prices: Option<PricesView>,
-    realtime: RealtimeView,
+    #[schema(value_type = Option<PricesSchema>)]
+    prices: Value,
+    /// In place of the provider's, key by key. Null: this model has no real-time API.
+    #[schema(value_type = Option<RealtimeSchema>)]
+    realtime: Value,
+    /// In place of the provider's, key by key. Null: this model has no batch API.
+    #[schema(value_type = Option<BatchSchema>)]
+    batch: Value,
 }
 
-/// Create or replace a model record.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StoredModelPage {
+    data: Vec<StoredModelView>,
+    /// For the page after this one; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+impl StoredModelView {
+    fn new(name: &ModelName, stored: Stored<ModelRecord>) -> Self {
+        let Stored { record, json, version } = stored;
+        Self {
+            id: name.to_string(),
+            version,
+            upstream_model: record.upstream_model,
+            tasks: record.tasks.into_iter().map(Task::name).collect(),
+            context_tokens: record.context_tokens,
+            max_output_tokens: record.max_output_tokens,
+            prices: records::part(&json, "prices", Value::Null),
+            realtime: records::part(&json, "realtime", json!({})),
+            batch: records::part(&json, "batch", json!({})),
+        }
+    }
+}
+
+/// What can't be a model's name is nothing that exists.
+fn name(provider: &str, model: &str) -> Result<ModelName, Problem> {
+    format!("{provider}/{model}").parse().map_err(|_| Problem::not_found())
+}
+
+/// Create or replace a model record. Running jobs follow it from their next dispatch on.
 #[utoipa::path(
     put, path = "/v1/admin/providers/{id}/models/{model}", operation_id = "put_model", tag = "admin", request_body = ModelRequest,
     params(
         ("id" = String, Path, description = "The provider"),
         ("model" = String, Path, description = "The part of a job's model after the slash; it may hold slashes itself"),
     ),
-    responses((status = 200, description = "Stored", body = StoredModelView))
+    responses((status = 200, description = "Stored", body = StoredModelView), (status = 409, description = "version_conflict"))
 )]
 pub(crate) async fn put(
     _: Admin,
@@ -66,84 +109,86 @@ pub(crate) async fn put(
     Ids((provider, model)): Ids<(String, String)>,
     body: JsonBody,
 ) -> Result<Json<StoredModelView>, Problem> {
-    let name: ModelName = format!("{provider}/{model}").parse().map_err(|_| Problem::not_found())?;
-    let record = read(body.value)?;
+    let name = name(&provider, &model)?;
     let mut tx = app.db.scheduler().await?;
-    let version = db::providers::put_model(&mut tx, &name, &record).await?.ok_or_else(Problem::not_found)?;
+    let provider = db::providers::get(&mut tx, &provider).await?.ok_or_else(Problem::not_found)?;
+    let put = records::model(body.value, &name, provider.record.driver)?;
+    let version = db::models::put(&mut tx, &name, &put.json, put.expected).await?.ok_or_else(version_conflict)?;
     tx.commit().await?;
-    Ok(Json(StoredModelView {
-        id: name.to_string(),
-        version,
-        upstream_model: record.upstream_model,
-        context_tokens: record.context_tokens,
-        max_output_tokens: record.max_output_tokens,
-        prices: record.prices.and_then(PricesView::new),
-        realtime: record.realtime.unwrap_or_default().into(),
-    }))
+    Ok(Json(StoredModelView::new(&name, Stored { record: put.record, json: put.json, version })))
 }
 
-fn read(body: Value) -> Result<ModelRecord, Problem> {
-    let mut problems = Problems::default();
-    let record = Fields::of_body(body, &mut problems).and_then(|mut fields| {
-        fields.require("upstream_model");
-        let upstream_model = fields.label("upstream_model", 200);
-        let tasks = tasks(&mut fields);
-        let context_tokens = fields.integer("context_tokens", 1..=u32::MAX);
-        let max_output_tokens = fields.integer("max_output_tokens", 1..=u32::MAX);
-        let prices = prices(&mut fields);
-        let realtime = realtime(&mut fields);
-        if fields.take("batch").is_some_and(|batch| batch != serde_json::json!({})) {
-            fields.report("batch", "not_yet_supported", "provider batches are not supported yet");
-        }
-        fields.finish();
-        Some(ModelRecord {
-            upstream_model: upstream_model?,
-            tasks,
-            context_tokens,
-            max_output_tokens,
-            prices,
-            realtime: Some(realtime),
-            batch: Some(BatchLimits::default()),
-        })
-    });
-    problems.check()?;
-    record.ok_or_else(Problem::defect)
+/// Look a model record up.
+#[utoipa::path(
+    get, path = "/v1/admin/providers/{id}/models/{model}", operation_id = "get_model", tag = "admin",
+    params(
+        ("id" = String, Path, description = "The provider"),
+        ("model" = String, Path, description = "The part of a job's model after the slash; it may hold slashes itself"),
+    ),
+    responses((status = 200, description = "The record", body = StoredModelView))
+)]
+pub(crate) async fn get(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    Ids((provider, model)): Ids<(String, String)>,
+) -> Result<Json<StoredModelView>, Problem> {
+    let name = name(&provider, &model)?;
+    let mut tx = app.db.scheduler().await?;
+    let stored = db::models::get(&mut tx, &name).await?.ok_or_else(Problem::not_found)?;
+    tx.commit().await?;
+    Ok(Json(StoredModelView::new(&name, stored)))
 }
 
-fn tasks(fields: &mut Fields<'_>) -> Vec<Task> {
-    let Some(values) = fields.list("tasks", 2) else {
-        return vec![Task::Chat];
-    };
-    if values.iter().any(|value| value == "embedding") {
-        fields.report("tasks", "not_yet_supported", "`embedding` is not supported yet");
-    } else if values.is_empty() || values.iter().any(|value| value != "chat") {
-        fields.report("tasks", "invalid_value", "expected [\"chat\"]");
-    }
-    vec![Task::Chat]
+/// List all providers' model records by name. What tenants see of them is `GET /v1/models`.
+#[utoipa::path(
+    get, path = "/v1/admin/models", operation_id = "list_stored_models", tag = "admin",
+    params(
+        ("limit" = Option<u64>, Query, description = "1 to 100; default 20"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of records", body = StoredModelPage))
+)]
+pub(crate) async fn list(_: Admin, State(app): State<App>, mut query: Query) -> Result<Json<StoredModelPage>, Problem> {
+    const SCOPE: [&str; 1] = ["models"];
+    let limit = query.limit();
+    let cursor = query.take("cursor");
+    query.finish()?;
+    let after = cursor.map(|cursor| cursor::decode_text(&cursor, &SCOPE)).transpose()?;
+    let after: Option<ModelName> = after.and_then(|name| name.parse().ok());
+    let mut tx = app.db.scheduler().await?;
+    // One more than asked for tells whether there is another page.
+    let wanted = i64::try_from(limit + 1).expect("at most 101");
+    let mut models = db::models::list(&mut tx, after.as_ref(), wanted).await?;
+    tx.commit().await?;
+    let more = models.len() > limit;
+    models.truncate(limit);
+    let next_cursor = models.last().filter(|_| more).map(|(name, _)| cursor::encode_text(&name.to_string(), &SCOPE));
+    let data = models.into_iter().map(|(name, stored)| StoredModelView::new(&name, stored)).collect();
+    Ok(Json(StoredModelPage { data, next_cursor }))
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_record_of_the_contract_is_taken() {
-        let body = json!({"upstream_model": "gpt-5-mini", "tasks": ["chat"], "context_tokens": 400_000, "max_output_tokens": 128_000,
-            "prices": {"input_per_mtok_usd": "0.25", "cached_input_per_mtok_usd": "0.025", "output_per_mtok_usd": "2.00"},
-            "realtime": {}, "batch": {}});
-        let record = read(body).expect("sound");
-        assert_eq!(record.prices.is_some(), true);
+/// Delete a model record. One that came with the binary does not come back.
+#[utoipa::path(
+    delete, path = "/v1/admin/providers/{id}/models/{model}", operation_id = "delete_model", tag = "admin",
+    params(
+        ("id" = String, Path, description = "The provider"),
+        ("model" = String, Path, description = "The part of a job's model after the slash; it may hold slashes itself"),
+    ),
+    responses((status = 204, description = "Deleted"), (status = 409, description = "in_use"))
+)]
+pub(crate) async fn delete(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    Ids((provider, model)): Ids<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let name = name(&provider, &model)?;
+    let mut tx = app.db.scheduler().await?;
+    check_unused(&mut tx, &name.provider, Some(&name.model)).await?;
+    if !db::models::delete(&mut tx, &name).await? {
+        return Err(Problem::not_found());
     }
-
-    #[test]
-    fn what_has_no_effect_yet_is_refused() {
-        for (field, value) in
-            [("prices", json!([])), ("batch", json!({"discount": "0.5"})), ("tasks", json!(["embedding"]))]
-        {
-            let problem = read(json!({"upstream_model": "x", field: value})).expect_err(field);
-            assert!(format!("{problem:?}").contains("not_yet_supported"), "{problem:?}");
-        }
-    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }

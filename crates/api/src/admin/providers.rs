@@ -1,38 +1,49 @@
-//! `/v1/admin/providers/{id}`
+//! `/v1/admin/providers`
 
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use domain::provider::{Driver, ProviderRecord};
+use axum::http::StatusCode;
+use db::providers::Stored;
+use domain::provider::ProviderRecord;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::records::{RealtimeView, realtime};
-use super::{base_url, credentials};
-use crate::App;
+use super::records::{self, BatchSchema, RealtimeSchema};
+use super::{check_name, check_unused, credentials, version_conflict};
 use crate::auth::Admin;
-use crate::body::{Fields, JsonBody};
+use crate::body::JsonBody;
 use crate::path::Ids;
-use crate::problem::{Problem, Problems};
-use crate::query::NoQuery;
+use crate::problem::Problem;
+use crate::query::{NoQuery, Query};
+use crate::{App, cursor};
 
 /// A provider record.
 #[derive(ToSchema)]
 #[schema(as = ProviderRecord)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct ProviderRequest {
-    /// `openai` or `openai-compatible`.
+    /// `openai`, `azure-openai`, `anthropic`, `gemini`, `mistral`, `groq`, `together`, or `openai-compatible` for any server with
+    /// `/chat/completions`.
     driver: String,
     #[schema(example = "https://api.openai.com/v1")]
     base_url: String,
     /// Name of a stored credential. Default: calls carry no key.
     credential: Option<String>,
-    realtime: Option<RealtimeView>,
-    /// Null: there are no provider batches.
-    #[schema(value_type = Option<Object>)]
-    batch: Option<Value>,
+    /// Null: there is no real-time API. Default: one whose limits are unknown.
+    realtime: Option<RealtimeSchema>,
+    /// Null, the default: there is no batch API.
+    batch: Option<BatchSchema>,
+    /// Name of a stored secret (`whsec_…`) that the provider signs its webhooks with. Default: it sends none.
+    webhook_credential: Option<String>,
+    /// Settings of the driver: `anthropic_version` of `anthropic`, `batch_endpoint` of `azure-openai`.
+    options: Option<BTreeMap<String, String>>,
+    /// As the record was shown; if it is there, it must be the path's.
+    id: Option<String>,
+    /// The version to replace, as the record was shown. Default: whatever is there.
+    version: Option<i64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -41,26 +52,39 @@ pub(crate) struct ProviderView {
     id: String,
     /// One more with each change.
     version: i64,
-    #[schema(value_type = String, example = "openai")]
-    driver: Driver,
+    #[schema(example = "openai")]
+    driver: &'static str,
     base_url: String,
     credential: Option<String>,
-    realtime: RealtimeView,
-    /// Always null.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<RealtimeSchema>)]
+    realtime: Value,
+    #[schema(value_type = Option<BatchSchema>)]
     batch: Value,
+    webhook_credential: Option<String>,
+    options: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProviderPage {
+    data: Vec<ProviderView>,
+    /// For the page after this one; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
 impl ProviderView {
-    fn new(id: String, record: ProviderRecord, version: i64) -> Self {
+    fn new(id: String, stored: Stored<ProviderRecord>) -> Self {
+        let Stored { record, json, version } = stored;
         Self {
             id,
             version,
-            driver: record.driver,
+            driver: record.driver.name(),
             base_url: record.base_url,
             credential: record.credential,
-            realtime: record.realtime.unwrap_or_default().into(),
-            batch: Value::Null,
+            realtime: records::part(&json, "realtime", json!({})),
+            batch: records::part(&json, "batch", Value::Null),
+            webhook_credential: record.webhook_credential,
+            options: record.options,
         }
     }
 }
@@ -69,7 +93,7 @@ impl ProviderView {
 #[utoipa::path(
     put, path = "/v1/admin/providers/{id}", operation_id = "put_provider", tag = "admin", request_body = ProviderRequest,
     params(("id" = String, Path, description = "The part of a job's model before the slash")),
-    responses((status = 200, description = "Stored", body = ProviderView))
+    responses((status = 200, description = "Stored", body = ProviderView), (status = 409, description = "version_conflict"))
 )]
 pub(crate) async fn put(
     _: Admin,
@@ -78,15 +102,20 @@ pub(crate) async fn put(
     Ids((id,)): Ids<(String,)>,
     body: JsonBody,
 ) -> Result<Json<ProviderView>, Problem> {
-    super::check_name(&id)?;
-    let record = read(body.value, app.config.allow_private)?;
-    if let Some(name) = &record.credential {
-        credentials::require(&app, name).await?;
+    check_name(&id)?;
+    let put = records::provider(body.value, &id, app.config.allow_private)?;
+    let named = [
+        ("/credential", put.record.credential.as_deref()),
+        ("/webhook_credential", put.record.webhook_credential.as_deref()),
+    ];
+    credentials::require(&app, &named).await?;
+    if let Some(name) = &put.record.webhook_credential {
+        credentials::require_signing(&app, name).await?;
     }
     let mut tx = app.db.scheduler().await?;
-    let version = db::providers::put(&mut tx, &id, &record).await?;
+    let version = db::providers::put(&mut tx, &id, &put.json, put.expected).await?.ok_or_else(version_conflict)?;
     tx.commit().await?;
-    Ok(Json(ProviderView::new(id, record, version)))
+    Ok(Json(ProviderView::new(id, Stored { record: put.record, json: put.json, version })))
 }
 
 /// Look a provider record up.
@@ -101,77 +130,58 @@ pub(crate) async fn get(
     State(app): State<App>,
     Ids((id,)): Ids<(String,)>,
 ) -> Result<Json<ProviderView>, Problem> {
-    super::check_name(&id).map_err(|_| Problem::not_found())?;
+    check_name(&id).map_err(|_| Problem::not_found())?;
     let mut tx = app.db.scheduler().await?;
-    let (record, version) = db::providers::get(&mut tx, &id).await?.ok_or_else(Problem::not_found)?;
+    let stored = db::providers::get(&mut tx, &id).await?.ok_or_else(Problem::not_found)?;
     tx.commit().await?;
-    Ok(Json(ProviderView::new(id, record, version)))
+    Ok(Json(ProviderView::new(id, stored)))
 }
 
-const DRIVERS: [(&str, Option<Driver>); 11] = [
-    ("openai", Some(Driver::Openai)),
-    ("openai-compatible", Some(Driver::OpenaiCompatible)),
-    ("azure-openai", None),
-    ("anthropic", None),
-    ("gemini", None),
-    ("mistral", None),
-    ("groq", None),
-    ("together", None),
-    ("vertex", None),
-    ("bedrock", None),
-    ("fireworks", None),
-];
-
-fn read(body: Value, allow_private: bool) -> Result<ProviderRecord, Problem> {
-    let mut problems = Problems::default();
-    let record = Fields::of_body(body, &mut problems).and_then(|mut fields| {
-        fields.require("driver");
-        fields.require("base_url");
-        let driver = fields.choice("driver", &DRIVERS);
-        let base_url = fields.text("base_url").and_then(|text| {
-            base_url::check(&text, allow_private)
-                .map_err(|(code, message)| fields.report("base_url", code, message))
-                .ok()
-        });
-        let credential = fields.label("credential", 100);
-        let realtime = realtime(&mut fields);
-        fields.later(&["batch"]);
-        fields.finish();
-        Some(ProviderRecord {
-            driver: driver?,
-            base_url: base_url?,
-            credential,
-            realtime: Some(realtime),
-            batch: None,
-            webhook_credential: None,
-            options: BTreeMap::new(),
-        })
-    });
-    problems.check()?;
-    record.ok_or_else(Problem::defect)
+/// List provider records by id.
+#[utoipa::path(
+    get, path = "/v1/admin/providers", operation_id = "list_providers", tag = "admin",
+    params(
+        ("limit" = Option<u64>, Query, description = "1 to 100; default 20"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of records", body = ProviderPage))
+)]
+pub(crate) async fn list(_: Admin, State(app): State<App>, mut query: Query) -> Result<Json<ProviderPage>, Problem> {
+    const SCOPE: [&str; 1] = ["providers"];
+    let limit = query.limit();
+    let cursor = query.take("cursor");
+    query.finish()?;
+    let after = cursor.map(|cursor| cursor::decode_text(&cursor, &SCOPE)).transpose()?.unwrap_or_default();
+    let mut tx = app.db.scheduler().await?;
+    // One more than asked for tells whether there is another page.
+    let wanted = i64::try_from(limit + 1).expect("at most 101");
+    let mut providers = db::providers::list(&mut tx, &after, wanted).await?;
+    tx.commit().await?;
+    let more = providers.len() > limit;
+    providers.truncate(limit);
+    let next_cursor = providers.last().filter(|_| more).map(|(id, _)| cursor::encode_text(id, &SCOPE));
+    let data = providers.into_iter().map(|(id, stored)| ProviderView::new(id, stored)).collect();
+    Ok(Json(ProviderPage { data, next_cursor }))
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_record_of_the_contract_is_taken_without_its_batches() {
-        let mut body = json!({"driver": "openai", "base_url": "https://api.openai.com/v1", "credential": "openai-main",
-            "realtime": {"requests_per_minute": 10000, "output_tokens_per_minute": null, "max_concurrency": 500, "timeout_s": 120},
-            "batch": null});
-        let record = read(body.clone(), false).expect("sound");
-        assert_eq!(record.realtime.unwrap_or_default().requests_per_minute, Some(10_000));
-        body["batch"] = json!({"max_requests": 1});
-        assert!(format!("{:?}", read(body, false).expect_err("batch")).contains("not_yet_supported"));
+/// Delete a provider record and its models' records. One that came with the binary does not come back.
+#[utoipa::path(
+    delete, path = "/v1/admin/providers/{id}", operation_id = "delete_provider", tag = "admin",
+    params(("id" = String, Path, description = "The part of a job's model before the slash")),
+    responses((status = 204, description = "Deleted"), (status = 409, description = "in_use"))
+)]
+pub(crate) async fn delete(
+    _: Admin,
+    _: NoQuery,
+    State(app): State<App>,
+    Ids((id,)): Ids<(String,)>,
+) -> Result<StatusCode, Problem> {
+    check_name(&id).map_err(|_| Problem::not_found())?;
+    let mut tx = app.db.scheduler().await?;
+    check_unused(&mut tx, &id, None).await?;
+    if !db::providers::delete(&mut tx, &id).await? {
+        return Err(Problem::not_found());
     }
-
-    #[test]
-    fn drivers_to_come_are_named_as_such() {
-        let problem =
-            read(json!({"driver": "anthropic", "base_url": "https://api.anthropic.com"}), false).expect_err("driver");
-        assert!(format!("{problem:?}").contains("not_yet_supported"));
-    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }

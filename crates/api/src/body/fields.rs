@@ -45,6 +45,10 @@ impl<'p> Fields<'p> {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(Value::is_null)
+    }
+
     pub(crate) fn is_list(&self, name: &str) -> bool {
         self.object.get(name).is_some_and(Value::is_array)
     }

@@ -71,7 +71,11 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-async fn read(request: Request, limit: usize, timeout: Duration) -> Result<Bytes, Problem> {
+/// The bytes of a body.
+///
+/// # Errors
+/// It is longer than `limit`, takes longer than `timeout`, or ends early.
+pub(crate) async fn read(request: Request, limit: usize, timeout: Duration) -> Result<Bytes, Problem> {
     let announced =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {

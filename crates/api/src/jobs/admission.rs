@@ -6,10 +6,12 @@ use db::TenantTx;
 use db::storage_grants::Grant;
 use domain::job::spec::IfExists;
 use domain::prompt::Prompt;
+use domain::provider;
 use domain::template::Columns;
 
 use super::request::Request;
 use crate::App;
+use crate::admin::credentials;
 use crate::problem::{Problem, Problems};
 use crate::storage::{self, Access};
 
@@ -35,6 +37,14 @@ async fn check_model(tx: &mut TenantTx, request: &Request) -> Result<(), Problem
         let detail = format!("there is no model `{}`; `GET /v1/models` lists those there are", request.model);
         return Err(Problem::field("/model", "model_not_found", detail));
     };
+    if let Some(credential) = capability.provider.credential.as_deref().filter(|_| !capability.has_credential) {
+        return Err(Problem::field("/model", "credential_not_found", credentials::not_found(credential)));
+    }
+    if !provider::is_callable(&capability.provider, &capability.model) {
+        let detail =
+            format!("the records of `{}` leave no way to call it; an administrator can change them", request.model);
+        return Err(Problem::field("/model", "model_not_callable", detail));
+    }
     match (request.spec.params.max_output_tokens, capability.model.max_output_tokens) {
         (Some(wanted), Some(most)) if wanted > most => {
             let detail = format!("`{}` writes at most {most} tokens", request.model);

@@ -10,6 +10,7 @@ use domain::job::State;
 use domain::provider::{LimitGroup, ModelName};
 
 use super::view::Reason;
+use crate::admin::credentials;
 use crate::problem::Problem;
 
 /// What a job's view needs beside the job.
@@ -23,8 +24,8 @@ pub(crate) struct Surroundings {
 #[derive(Debug, Default)]
 struct Surrounding {
     has_prices: bool,
-    /// Its limit group stands still.
-    pause: Option<Pause>,
+    /// Why no call can work now.
+    blocked: Option<Pause>,
 }
 
 impl Surroundings {
@@ -54,12 +55,17 @@ impl Surroundings {
 }
 
 async fn surrounding(tx: &mut TenantTx, model: &ModelName) -> Result<Surrounding, Problem> {
+    let blocked = |code: &str, detail: String| Some(Pause { code: code.to_owned(), detail });
     let Some(capability) = db::providers::capability(tx, model).await? else {
-        return Ok(Surrounding::default());
+        let detail = format!("the record of `{model}` was deleted; when it is put again, the job goes on");
+        return Ok(Surrounding { blocked: blocked("model_not_found", detail), ..Surrounding::default() });
     };
+    let has_prices = capability.model.prices.is_some();
+    if let Some(name) = capability.provider.credential.as_deref().filter(|_| !capability.has_credential) {
+        return Ok(Surrounding { has_prices, blocked: blocked("credential_not_found", credentials::not_found(name)) });
+    }
     let group = LimitGroup::of(&model.provider, &capability.provider, &capability.model);
-    let pause = db::limit_groups::pause(tx, &group).await?;
-    Ok(Surrounding { has_prices: capability.model.prices.is_some(), pause })
+    Ok(Surrounding { has_prices, blocked: db::limit_groups::pause(tx, &group).await? })
 }
 
 fn standstill(state: State, surrounding: Option<&Surrounding>, tenant_suspended: bool) -> Option<Reason> {
@@ -73,8 +79,9 @@ fn standstill(state: State, surrounding: Option<&Surrounding>, tenant_suspended:
     if tenant_suspended {
         return reason("tenant_suspended", "an administrator has suspended the tenant");
     }
-    let pause = surrounding.and_then(|surrounding| surrounding.pause.as_ref()).filter(|_| state == State::Running)?;
-    reason(&pause.code, &pause.detail)
+    let blocked =
+        surrounding.and_then(|surrounding| surrounding.blocked.as_ref()).filter(|_| state == State::Running)?;
+    reason(&blocked.code, &blocked.detail)
 }
 
 #[cfg(test)]
@@ -84,7 +91,7 @@ mod tests {
     #[test]
     fn a_standstill_is_explained() {
         let pause = Pause { code: "provider_auth_failed".into(), detail: "401".into() };
-        let surrounding = Surrounding { has_prices: true, pause: Some(pause) };
+        let surrounding = Surrounding { has_prices: true, blocked: Some(pause) };
         let code = |state, suspended| standstill(state, Some(&surrounding), suspended).map(|reason| reason.code);
         assert_eq!(code(State::Running, false).as_deref(), Some("provider_auth_failed"));
         assert_eq!(code(State::Running, true).as_deref(), Some("tenant_suspended"));

@@ -46,6 +46,11 @@ impl Problems {
     }
 
     #[cfg(test)]
+    pub(crate) fn into_pairs(self) -> Vec<(String, &'static str)> {
+        self.0.into_iter().map(|error| (error.pointer, error.code)).collect()
+    }
+
+    #[cfg(test)]
     pub(crate) fn pairs(&self) -> Vec<(&str, &str)> {
         self.0.iter().map(|error| (error.pointer.as_str(), error.code)).collect()
     }

@@ -6,4 +6,6 @@ mod auth;
 mod items;
 mod jobs;
 mod outage;
+mod provider_webhooks;
+mod records;
 mod submit;

@@ -18,6 +18,7 @@ mod submission;
 
 pub use admin::grants::{Grant, NewGrant};
 pub use admin::keys::{Key, NewKey};
+pub use admin::providers::{ModelRow, ProviderRow};
 pub use admin::tenants::{Tenant, TenantChange};
 pub use answer::{Answer, Page};
 pub use builder::ClientBuilder;

@@ -95,3 +95,22 @@ async fn credentials_and_records_come_from_files() {
     let arguments = ["model", "put", "together/meta/llama", "--file", name];
     expect("PUT", "/v1/admin/providers/together/models/meta%2Fllama", Some(record), json!({}), &arguments).await;
 }
+
+#[tokio::test]
+async fn records_are_printed_listed_and_deleted() {
+    let list = json!({"data": [
+        {"id": "local", "driver": "openai-compatible", "base_url": "http://x", "credential": null, "version": 1},
+        {"id": "openai", "driver": "openai", "base_url": "https://y", "credential": "openai", "version": 3}]});
+    let results = expect("GET", "/v1/admin/providers", None, list, &["provider", "list"]).await;
+    assert!(results.contains("openai    openai             https://y  openai      3"), "{results}");
+    let list = json!({"data": [{"id": "together/meta/llama", "upstream_model": "llama-4", "version": 2}]});
+    let results = expect("GET", "/v1/admin/models", None, list, &["model", "list"]).await;
+    assert!(results.contains("together/meta/llama  llama-4   2"), "{results}");
+
+    let at = "/v1/admin/providers/together/models/meta%2Fllama";
+    let record = json!({"id": "together/meta/llama", "version": 2});
+    let results = expect("GET", at, None, record.clone(), &["model", "get", "together/meta/llama"]).await;
+    assert_eq!(results, format!("{record}\n"));
+    expect("DELETE", at, None, Value::Null, &["model", "delete", "together/meta/llama"]).await;
+    expect("DELETE", "/v1/admin/providers/together", None, Value::Null, &["provider", "delete", "together"]).await;
+}

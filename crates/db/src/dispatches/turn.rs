@@ -40,7 +40,7 @@ pub async fn candidate(tx: &mut SchedulerTx, saturated: &[ModelName], seen: &[Jo
             AND (NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS e (p, m) WHERE e.p = provider_id AND e.m = model)
                 OR EXISTS (SELECT FROM models m JOIN provider_records p USING (provider_id)
                     WHERE m.provider_id = j.provider_id AND m.model = j.model
-                        AND (jsonb_typeof(p.record -> 'batch') = 'object' OR jsonb_typeof(m.record -> 'batch') = 'object')))
+                        AND (json_typeof(p.record -> 'batch') = 'object' OR json_typeof(m.record -> 'batch') = 'object')))
             AND EXISTS (SELECT FROM chunks c WHERE c.job_id = j.job_id AND c.has_open)
             AND EXISTS (SELECT FROM tenants t WHERE t.tenant_id = j.tenant_id AND t.status = 'active')
         ORDER BY last_dispatched_at NULLS FIRST, job_id LIMIT 1

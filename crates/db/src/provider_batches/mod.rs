@@ -194,6 +194,19 @@ pub async fn hand_back(
     if delay.is_zero() { tx.hint().await } else { Ok(()) }
 }
 
+/// The secret that it was created with works no more: it goes on with the newest. Returns false if it has that already.
+pub async fn renew_credential(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<bool> {
+    let renewed = sqlx::query!(
+        "UPDATE dispatches d SET credential_version = c.version FROM credentials c
+        WHERE d.dispatch_id = $1 AND d.lease_epoch = $2 AND c.name = d.credential AND c.version IS DISTINCT FROM d.credential_version",
+        lease.dispatch_id.0,
+        lease.epoch,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(renewed.rows_affected() > 0)
+}
+
 /// A sign that a provider batch has ended: it is looked at now. Returns whether it is known.
 pub async fn wake(tx: &mut SchedulerTx, provider_id: &str, remote_id: &str) -> Result<bool> {
     let woken = sqlx::query!(

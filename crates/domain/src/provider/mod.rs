@@ -66,6 +66,17 @@ impl Driver {
             Self::OpenaiCompatible => false,
         }
     }
+
+    /// The settings that the driver takes in a record's `options`.
+    pub fn options(self) -> &'static [&'static str] {
+        match self {
+            // The value of the header `anthropic-version`.
+            Self::Anthropic => &["anthropic_version"],
+            // What a provider batch is created for, where a deployment wants another path than its lines name.
+            Self::AzureOpenai => &["batch_endpoint"],
+            Self::Openai | Self::Gemini | Self::Mistral | Self::Groq | Self::Together | Self::OpenaiCompatible => &[],
+        }
+    }
 }
 
 /// A provider record.
@@ -116,6 +127,7 @@ pub struct ModelRecord {
 }
 
 /// An absent key inherits all; a null takes the thing away.
+#[expect(clippy::unnecessary_wraps, reason = "a field's default has the field's type")]
 fn inherited<T: Default>() -> Option<T> {
     Some(T::default())
 }
@@ -138,6 +150,11 @@ pub fn batch_of(provider: &ProviderRecord, model: &ModelRecord) -> Option<BatchL
     }
 }
 
+/// Whether a model can be called in any way.
+pub fn is_callable(provider: &ProviderRecord, model: &ModelRecord) -> bool {
+    realtime_of(provider, model).is_some() || batch_of(provider, model).is_some()
+}
+
 fn chat_only() -> Vec<Task> {
     vec![Task::Chat]
 }
@@ -146,6 +163,15 @@ fn chat_only() -> Vec<Task> {
 #[serde(rename_all = "lowercase")]
 pub enum Task {
     Chat,
+}
+
+impl Task {
+    /// As records call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+        }
+    }
 }
 
 /// A model as callers name it: `{provider id}/{model}`.
@@ -226,5 +252,10 @@ mod tests {
             realtime_of(&provider, &model).is_some()
         };
         assert!(realtime("", "") && !realtime(r#","realtime":null"#, "") && !realtime("", r#","realtime":null"#));
+        let callable = |provider: &str| {
+            let (provider, model) = records(provider, "");
+            is_callable(&provider, &model)
+        };
+        assert!(callable("") && callable(r#","realtime":null,"batch":{}"#) && !callable(r#","realtime":null"#));
     }
 }

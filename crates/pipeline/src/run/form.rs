@@ -103,11 +103,15 @@ impl Former<'_> {
             }
             (Decision::Batch(budget), Some((place, group, credential))) => {
                 let place = place.to_json();
+                let credential_version = match &credential {
+                    Some(name) => db::credentials::version(tx, name).await?,
+                    None => None,
+                };
                 let destination = Destination {
                     place: &place,
                     limit_group: &group,
                     credential: credential.as_deref(),
-                    credential_version: None,
+                    credential_version,
                 };
                 let requests = db::dispatches::form_batch(tx, job, budget, &destination).await?;
                 Ok((requests > 0).then_some(Formed::Batch))

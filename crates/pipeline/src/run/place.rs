@@ -82,9 +82,16 @@ impl Place {
     }
 }
 
-async fn secret(context: &Context, name: &str, _version: Option<i64>) -> Result<Option<SecretString>, StepError> {
+/// The secret that a dispatch was formed with. One that is forgotten is replaced by its successor.
+async fn secret(context: &Context, name: &str, version: Option<i64>) -> Result<Option<SecretString>, StepError> {
     let mut tx = context.db.scheduler().await?;
-    let secret = db::credentials::get(&mut tx, &context.master_key, name).await?;
+    let mut secret = None;
+    if let Some(version) = version {
+        secret = db::credentials::get_version(&mut tx, &context.master_key, name, version).await?;
+    }
+    if secret.is_none() {
+        secret = db::credentials::get(&mut tx, &context.master_key, name).await?.map(|credential| credential.secret);
+    }
     tx.commit().await?;
     Ok(secret)
 }

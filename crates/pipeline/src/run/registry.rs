@@ -42,13 +42,17 @@ impl Registry {
     pub(crate) async fn model(&self, context: &Context, name: &ModelName) -> Result<Arc<Model>, StepError> {
         let mut tx = context.db.scheduler().await?;
         let capability = db::providers::capability(&mut tx, name).await?;
-        let secret = match capability.as_ref().and_then(|capability| capability.provider.credential.as_deref()) {
-            Some(credential) => db::credentials::get(&mut tx, &context.master_key, credential).await?,
+        let credential = match capability.as_ref().and_then(|capability| capability.provider.credential.as_deref()) {
+            Some(name) => db::credentials::get(&mut tx, &context.master_key, name).await?,
             None => None,
         };
         tx.commit().await?;
-        let capability = capability
-            .ok_or_else(|| StepError::Retry { what: format!("the model {name} is not configured"), source: None })?;
+        let secret = credential.map(|credential| credential.secret);
+        let unusable = |what: String| StepError::Retry { what, source: None };
+        let capability = capability.ok_or_else(|| unusable(format!("the model {name} is not configured")))?;
+        if !capability.has_credential {
+            return Err(unusable(format!("the credential of the model {name} is not stored")));
+        }
         let version = Version {
             provider: capability.provider_version,
             model: capability.model_version,

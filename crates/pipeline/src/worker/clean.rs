@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Worker;
 
 /// Things that are removed in one go.
@@ -12,9 +14,19 @@ const LEASE: Duration = Duration::from_mins(5);
 /// Between two looks that found nothing.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Between two looks for secrets that nobody needs any more.
+const SECRETS: Duration = Duration::from_mins(10);
+
 /// Every worker cleans. Runs until it is dropped.
 pub(super) async fn run(worker: Arc<Worker>) {
+    let mut secrets_looked_at = Instant::now();
     loop {
+        if secrets_looked_at.elapsed() > SECRETS {
+            secrets_looked_at = Instant::now();
+            if let Err(error) = forget_secrets(&worker).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "replaced secrets were not forgotten");
+            }
+        }
         let found = match clean(&worker).await {
             Ok(found) => found,
             Err(error) => {
@@ -43,4 +55,14 @@ async fn clean(worker: &Worker) -> db::Result<bool> {
         }
     }
     Ok(!objects.is_empty())
+}
+
+async fn forget_secrets(worker: &Worker) -> db::Result<()> {
+    let mut tx = worker.context.db.scheduler().await?;
+    let forgotten = db::credentials::forget_unused(&mut tx).await?;
+    tx.commit().await?;
+    if forgotten > 0 {
+        tracing::info!(forgotten, "replaced secrets were forgotten");
+    }
+    Ok(())
 }

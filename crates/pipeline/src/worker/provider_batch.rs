@@ -90,6 +90,10 @@ async fn stopped(worker: &Worker, lease: &DispatchLease, halt: &Halt) -> db::Res
     if let Halt::Call(error) = halt
         && error.failure.class == Class::KeyLevel
     {
+        if db::provider_batches::renew_credential(&mut tx, lease).await? {
+            db::provider_batches::hand_back(&mut tx, lease, Duration::ZERO, None).await?;
+            return tx.commit().await;
+        }
         let pause = Pause { code: error.failure.error.code.clone(), detail: error.failure.error.message.clone() };
         db::limit_groups::set_pause(&mut tx, &LimitGroup(batch.limit_group.clone()), Some(&pause)).await?;
     }

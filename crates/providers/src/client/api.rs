@@ -46,7 +46,6 @@ impl Api {
     }
 
     /// An address that the provider gave, if it is at the same origin: the headers go nowhere else.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for families whose replies name addresses"))]
     pub fn own_url(&self, text: &str) -> Result<Url, HttpError> {
         let base = self.base.as_ref().ok_or(HttpError::NoUrl)?;
         let url = base.join(text).map_err(|_| HttpError::Elsewhere { host: "(no URL)".to_owned() })?;
@@ -68,6 +67,11 @@ impl Api {
     /// Sends a JSON body, once.
     pub async fn post(&self, path: &[&str], json: Vec<u8>) -> Result<HttpReply, HttpError> {
         self.http.post(&self.url(path)?, self.json_headers(), json, self.timeout).await
+    }
+
+    /// Sends no body, once.
+    pub async fn post_nothing(&self, path: &[&str]) -> Result<HttpReply, HttpError> {
+        self.http.post(&self.url(path)?, self.headers.clone(), Vec::new(), self.timeout).await
     }
 
     pub async fn delete(&self, path: &[&str]) -> Result<HttpReply, HttpError> {

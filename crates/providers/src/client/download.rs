@@ -10,7 +10,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
-use super::{HttpClient, HttpError, HttpReply, answered};
+use super::{HttpClient, HttpError, HttpReply, answered, within};
 
 /// A file on this machine's disk that a download goes into, and goes on in after it was cut off.
 #[derive(Debug)]
@@ -118,10 +118,6 @@ async fn receive(response: &mut Response, into: &mut Download, stall: Duration) 
             None => return Ok(into.flush().await?),
         }
     }
-}
-
-async fn within<T>(stall: Duration, step: impl Future<Output = Result<T, HttpError>>) -> Result<T, HttpError> {
-    tokio::time::timeout(stall, step).await.unwrap_or(Err(HttpError::Stalled(stall)))
 }
 
 /// The resource's whole length as far as it is told, if a partial reply goes on where the file ends.

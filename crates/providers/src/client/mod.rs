@@ -4,6 +4,7 @@ mod api;
 mod download;
 mod egress;
 mod error;
+mod incoming;
 mod retry_after;
 mod upload;
 
@@ -17,8 +18,8 @@ pub(crate) use api::{Api, secret_header};
 pub use download::Download;
 pub use egress::is_public;
 pub(crate) use error::HttpError;
+pub(crate) use incoming::Opened;
 pub(crate) use retry_after::retry_after;
-#[expect(unused_imports, reason = "for families whose requests travel inside the create call")]
 pub(crate) use upload::FileBody;
 pub(crate) use upload::Form;
 
@@ -71,6 +72,11 @@ impl HttpClient {
         Ok(Self { client: builder.build()?, allow_private, max_reply_bytes })
     }
 
+    /// Longest reply that is read whole.
+    pub(crate) fn max_reply_bytes(&self) -> usize {
+        self.max_reply_bytes
+    }
+
     /// Sends a JSON body once, and reads the reply up to the limit.
     pub(crate) async fn post(
         &self,
@@ -121,4 +127,8 @@ impl HttpClient {
 /// The head of a reply.
 async fn answered(request: RequestBuilder) -> Result<Response, HttpError> {
     request.send().await.map_err(|error| HttpError::of(&error))
+}
+
+async fn within<T>(stall: Duration, step: impl Future<Output = Result<T, HttpError>>) -> Result<T, HttpError> {
+    tokio::time::timeout(stall, step).await.unwrap_or(Err(HttpError::Stalled(stall)))
 }

@@ -7,11 +7,9 @@ use domain::outcome::Usage;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-use super::error::{Judgement, Signs};
+use super::error::{Classify, Signs};
 use crate::driver::{Answer, Reply};
-
-/// Names the class of a status that is no 2xx.
-pub(crate) type Classify = fn(u16, &Signs) -> Judgement;
+use crate::usage::tokens;
 
 #[derive(Deserialize)]
 struct Completion {
@@ -44,12 +42,8 @@ struct PromptDetails {
     cached_tokens: Option<i64>,
 }
 
-/// More tokens than any request can use: whoever reports more is not believed.
-const MAX_TOKENS_OF_A_CALL: u64 = 1_000_000_000;
-
 impl WireUsage {
     fn believed(&self) -> Option<Usage> {
-        let tokens = |count: Option<i64>| u64::try_from(count?).ok().filter(|count| *count <= MAX_TOKENS_OF_A_CALL);
         let cached = self.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens);
         Some(Usage {
             input_tokens: tokens(self.prompt_tokens)?,
@@ -69,19 +63,14 @@ pub(crate) fn read(status: u16, body: &[u8], classify: Classify) -> Reply {
     }
     match serde_json::from_slice::<Completion>(body) {
         Ok(completion) => Reply { http_status, ..answer(completion) },
-        Err(wrong) => Reply { http_status, ..invalid(format!("not a chat completion: {wrong}")) },
+        Err(wrong) => Reply { http_status, ..Reply::invalid(format!("not a chat completion: {wrong}")) },
     }
-}
-
-/// What can't be read as a reply.
-pub(crate) fn invalid(why: impl Into<String>) -> Reply {
-    Reply::without_answer(Failure::new(Class::Transient, "invalid_provider_response", why))
 }
 
 fn answer(completion: Completion) -> Reply {
     let usage = completion.usage.as_ref().and_then(WireUsage::believed);
     let Some(choice) = completion.choices.into_iter().next() else {
-        return Reply { usage, ..invalid("the reply has no choices") };
+        return Reply { usage, ..Reply::invalid("the reply has no choices") };
     };
     let AssistantMessage { content, refusal } = choice.message;
     let filtered = choice.finish_reason.as_deref() == Some("content_filter");
@@ -90,6 +79,11 @@ fn answer(completion: Completion) -> Reply {
             if filtered { "the provider's content filter stopped the answer" } else { "the model refused to answer" };
         let failure = Failure::new(Class::Refusal, "refused", words);
         return Reply { usage, refusal: refusal.or(content), ..Reply::without_answer(failure) };
+    }
+    // Mistral's word for an answer that broke off.
+    if choice.finish_reason.as_deref() == Some("error") {
+        let failure = Failure::new(Class::Transient, "provider_error", "the provider broke off the answer");
+        return Reply { usage, ..Reply::without_answer(failure) };
     }
     let answer = Answer { text: content.unwrap_or_default(), finish_reason: choice.finish_reason };
     Reply { result: Ok(answer), refusal: None, usage, http_status: None, request_id: None }
@@ -200,6 +194,14 @@ mod tests {
         ] {
             assert_eq!(failure(&read_json(body)), (Class::Transient, "invalid_provider_response"), "{body}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_may_be_tried_again() {
+        let reply = read_json(
+            r#"{"choices":[{"message":{"content":"so f"},"finish_reason":"error"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#,
+        );
+        assert_eq!((failure(&reply), reply.usage.is_some()), ((Class::Transient, "provider_error"), true));
     }
 
     #[test]

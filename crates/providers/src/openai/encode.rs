@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use domain::job::spec::Params;
-use domain::prompt::Message;
+use domain::prompt::{Message, Role};
 use serde::Serialize;
 
-use super::MaxTokens;
+use super::{MaxTokens, Prefill};
 
 #[derive(Serialize)]
 struct Fixed<'a> {
@@ -49,16 +49,19 @@ pub(crate) fn prepare(model: &str, params: &Params, max_tokens: MaxTokens) -> Ve
 pub(crate) fn open(fixed: &impl Serialize) -> Vec<u8> {
     let mut json = serde_json::to_vec(fixed).expect("numbers, strings and JSON values always serialise");
     json.pop();
-    json.extend_from_slice(b",\"messages\":");
+    if json.len() > 1 {
+        json.push(b',');
+    }
+    json.extend_from_slice(b"\"messages\":");
     json
 }
 
 /// The whole request.
-pub(crate) fn body(prepared: &[u8], messages: &[Message]) -> Vec<u8> {
+pub(crate) fn body(prepared: &[u8], prefill: Prefill, messages: &[Message]) -> Vec<u8> {
     let text: usize = messages.iter().map(|message| message.text.len() + 40).sum();
     let mut json = Vec::with_capacity(prepared.len() + text + text / 16 + 8);
     json.extend_from_slice(prepared);
-    list(messages, &mut json);
+    list(prefill, messages, &mut json);
     json.push(b'}');
     json
 }
@@ -69,11 +72,11 @@ pub(crate) fn prepare_line(head: &str, prepared: &[u8]) -> Bytes {
 }
 
 /// A line of a batch file, without its end. The id needs no escapes.
-pub(crate) fn line(prepared: &[u8], id: &str, messages: &[Message], out: &mut Vec<u8>) {
+pub(crate) fn line(prepared: &[u8], id: &str, prefill: Prefill, messages: &[Message], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"custom_id\":\"");
     out.extend_from_slice(id.as_bytes());
     out.extend_from_slice(prepared);
-    list(messages, out);
+    list(prefill, messages, out);
     out.extend_from_slice(b"}}");
 }
 
@@ -81,15 +84,22 @@ pub(crate) fn line(prepared: &[u8], id: &str, messages: &[Message], out: &mut Ve
 struct WireMessage<'a> {
     role: &'static str,
     content: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    prefix: bool,
 }
 
-fn list(messages: &[Message], out: &mut Vec<u8>) {
+fn list(prefill: Prefill, messages: &[Message], out: &mut Vec<u8>) {
     out.push(b'[');
     for (position, message) in messages.iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }
-        let message = WireMessage { role: message.role.name(), content: &message.text };
+        let is_prefill = message.role == Role::Assistant && position + 1 == messages.len();
+        let message = WireMessage {
+            role: message.role.name(),
+            content: &message.text,
+            prefix: is_prefill && prefill == Prefill::Marked,
+        };
         serde_json::to_writer(&mut *out, &message).expect("strings always serialise, and a Vec takes every write");
     }
     out.push(b']');
@@ -97,8 +107,6 @@ fn list(messages: &[Message], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use domain::prompt::Role;
-
     use super::*;
 
     #[test]
@@ -113,7 +121,7 @@ mod tests {
             Message { role: Role::System, text: "s".to_owned() },
             Message { role: Role::User, text: "\"quoted\" \0 \u{1f600}".to_owned() },
         ];
-        let body = body(&prepare("m", &params, MaxTokens::MaxTokens), &messages);
+        let body = body(&prepare("m", &params, MaxTokens::MaxTokens), Prefill::Plain, &messages);
         let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(
             json,
@@ -128,17 +136,36 @@ mod tests {
         let prepared = prepare("m", &Params::default(), MaxTokens::MaxTokens);
         let messages = [Message { role: Role::User, text: "a\n\u{2028}b".to_owned() }];
         let mut out = Vec::new();
-        line(&prepare_line(r#""method":"POST","url":"/v1/x","#, &prepared), "r-1_A", &messages, &mut out);
+        line(
+            &prepare_line(r#""method":"POST","url":"/v1/x","#, &prepared),
+            "r-1_A",
+            Prefill::Plain,
+            &messages,
+            &mut out,
+        );
         let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
-        let body: serde_json::Value = serde_json::from_slice(&body(&prepared, &messages)).expect("JSON");
+        let body: serde_json::Value =
+            serde_json::from_slice(&body(&prepared, Prefill::Plain, &messages)).expect("JSON");
         assert_eq!(json, serde_json::json!({"custom_id": "r-1_A", "method": "POST", "url": "/v1/x", "body": body}));
         assert!(!out.contains(&b'\n'));
     }
 
     #[test]
+    fn a_prefill_is_marked_where_it_must_be() {
+        let message = |role| Message { role, text: "x".to_owned() };
+        let marks = |prefill, roles: &[Role]| {
+            let messages: Vec<_> = roles.iter().copied().map(message).collect();
+            String::from_utf8(body(b"{", prefill, &messages)).expect("text").matches("\"prefix\":true").count()
+        };
+        assert_eq!(marks(Prefill::Plain, &[Role::User, Role::Assistant]), 0);
+        assert_eq!(marks(Prefill::Marked, &[Role::Assistant, Role::User, Role::Assistant]), 1);
+        assert_eq!(marks(Prefill::Marked, &[Role::Assistant, Role::User]), 0);
+    }
+
+    #[test]
     fn openai_itself_takes_max_completion_tokens() {
         let params = Params { max_output_tokens: Some(9), ..Params::default() };
-        let body = body(&prepare("m", &params, MaxTokens::MaxCompletionTokens), &[]);
+        let body = body(&prepare("m", &params, MaxTokens::MaxCompletionTokens), Prefill::Plain, &[]);
         assert_eq!(body, br#"{"model":"m","max_completion_tokens":9,"messages":[]}"#);
     }
 }

@@ -3,8 +3,13 @@
 use domain::failure::{Class, Failure};
 use serde::Deserialize;
 
+use crate::error::{by_status, quote};
+
 /// The class of an error, and our code for it.
 pub(crate) type Judgement = (Class, &'static str);
+
+/// Names the class of a status that is no 2xx.
+pub(crate) type Classify = fn(u16, &Signs) -> Judgement;
 
 /// `{"error": {…}}`. Some servers send a text in place of the object, and some its fields without the object around them.
 #[derive(Deserialize)]
@@ -53,9 +58,6 @@ const QUOTA_CODES: [&str; 6] = [
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
 ];
-
-/// Bytes of a body without a message that are quoted in the error.
-const QUOTED_BYTES: usize = 300;
 
 impl Signs {
     /// From the body of a reply that is no 2xx.
@@ -116,25 +118,14 @@ pub(crate) fn classify(status: u16, signs: &Signs) -> Judgement {
         400 | 403 if is_filtered(signs) => (Class::Refusal, "refused"),
         400 | 429 if QUOTA_CODES.iter().any(|code| signs.says(code)) => (Class::KeyLevel, "provider_quota_exhausted"),
         400 | 429 if signs.says("token_limit_exceeded") => (Class::Wait, "token_limit_exceeded"),
-        401 | 403 => (Class::KeyLevel, "provider_auth_failed"),
-        402 => (Class::KeyLevel, "provider_quota_exhausted"),
-        404 => (Class::KeyLevel, "model_not_found"),
-        408 => (Class::Transient, "provider_timeout"),
-        409 => (Class::Transient, "provider_conflict"),
-        413 => (Class::Permanent, "request_too_large"),
-        429 => (Class::Wait, "rate_limited"),
-        503 | 529 => (Class::Wait, "provider_overloaded"),
-        500 => (Class::Transient, "provider_error"),
-        501..600 => (Class::Transient, "provider_unavailable"),
-        // A redirect is not followed: the base URL is wrong, for every row.
-        300..400 => (Class::KeyLevel, "provider_misconfigured"),
-        _ => (Class::Permanent, "provider_rejected"),
+        _ => by_status(status),
     }
 }
 
-/// The class of an error that comes without a status, as it stands in a result line.
-pub(crate) fn classify_code(signs: &Signs) -> Judgement {
-    match signs.code.as_str() {
+/// The class of an error that comes without a status, as it stands in a result line. `classify` is its server's.
+pub(crate) fn classify_code(signs: &Signs, classify: Classify) -> Judgement {
+    let word = if signs.code.is_empty() { &signs.kind } else { &signs.code };
+    match word.as_str() {
         "batch_expired" => (Class::Wait, "batch_expired"),
         "batch_cancelled" | "batch_canceled" => (Class::Wait, "batch_cancelled"),
         "request_timeout" => (Class::Transient, "provider_timeout"),
@@ -142,9 +133,11 @@ pub(crate) fn classify_code(signs: &Signs) -> Judgement {
         "server_is_overloaded" => (Class::Wait, "provider_overloaded"),
         "server_error" | "internal_error" | "internal_server_error" => (Class::Transient, "provider_error"),
         "model_not_found" => (Class::KeyLevel, "model_not_found"),
-        code => match code.parse::<u16>() {
-            Ok(status @ 400..600) => classify(status, signs),
-            _ => classify(400, signs),
+        word => match (word.parse::<u16>(), classify(400, signs)) {
+            (Ok(status @ 400..600), _) => classify(status, signs),
+            // Nothing says that it is the request's fault.
+            (_, (_, "provider_rejected")) if word.is_empty() => (Class::Transient, "provider_error"),
+            (_, judgement) => judgement,
         },
     }
 }
@@ -160,12 +153,6 @@ fn is_context_overflow(signs: &Signs) -> bool {
     signs.code == "context_length_exceeded"
         || signs.kind == "exceed_context_size_error"
         || signs.message.starts_with("This model's maximum context length")
-}
-
-fn quote(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(QUOTED_BYTES)]);
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.is_empty() { "(empty body)".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -224,11 +211,5 @@ mod tests {
         for (code, body, class, name) in table {
             assert_eq!(class_of(code, body), (class, name.to_owned()), "{code} {body}");
         }
-    }
-
-    #[test]
-    fn the_message_is_the_provider_s_or_a_quote() {
-        assert_eq!(quote(b" <html>\n  <b>bad</b> "), "<html> <b>bad</b>");
-        assert_eq!(quote(b""), "(empty body)");
     }
 }

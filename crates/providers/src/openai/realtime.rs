@@ -30,7 +30,8 @@ impl Chat {
 
     async fn send(&self, prepared: &Bytes, messages: &[Message]) -> Result<HttpReply, HttpError> {
         let url = self.url.as_ref().ok_or(HttpError::NoUrl)?;
-        self.api.http.post(url, self.headers.clone(), encode::body(prepared, messages), self.api.timeout).await
+        let body = encode::body(prepared, self.dialect.prefill, messages);
+        self.api.http.post(url, self.headers.clone(), body, self.api.timeout).await
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{body_json, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::support::{Turn, connect, scripted};
+use crate::support::{Turn, connect, impatient, scripted};
 
 const BATCH: NewBatch<'_> = NewBatch { input: Input::File("file-1"), tag: "d-1", window_s: 86_400 };
 
@@ -64,7 +64,7 @@ async fn a_create_is_ambiguous_where_the_provider_may_have_done_it() {
 #[tokio::test]
 async fn a_create_without_a_reply_is_ambiguous_unless_it_never_left() {
     let (url, server) = scripted(vec![Turn::Hangs(Vec::new())]).await;
-    let silent = create(&url).await.expect_err("silence");
+    let silent = impatient(Driver::Openai, &url).create(&BATCH).await.expect_err("silence");
     assert_eq!((silent.ambiguous, silent.failure.error.code.as_str()), (true, "provider_timeout"));
     server.abort();
     for half in ["", "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"id\":"] {

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +9,33 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-pub const STALL: Duration = Duration::from_millis(300);
+/// What [`impatient`] takes for a standstill.
+pub const STALL: Duration = Duration::from_millis(600);
 
 pub fn connect_with(kind: Driver, base_url: &str, options: &[(&str, &str)]) -> Connection {
+    connection(kind, base_url, options, Duration::from_mins(1))
+}
+
+pub fn connect(kind: Driver, base_url: &str) -> Arc<dyn BatchDriver> {
+    connect_with(kind, base_url, &[]).batch.expect("a batch API")
+}
+
+pub fn impatient(kind: Driver, base_url: &str) -> Arc<dyn BatchDriver> {
+    connection(kind, base_url, &[], STALL).batch.expect("a batch API")
+}
+
+fn connection(kind: Driver, base_url: &str, options: &[(&str, &str)], timeout: Duration) -> Connection {
     let http = HttpClient::new(HttpOptions { allow_private: true, ..HttpOptions::default() }).expect("a client");
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let endpoint = Endpoint {
         base_url: base_url.to_owned(),
         secret: Some("sk-1".to_owned().into()),
         upstream_model: "m-1".to_owned(),
         max_output_tokens: None,
-        timeout: STALL,
-        options: options
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect::<BTreeMap<_, _>>(),
+        timeout,
+        options: options.collect(),
     };
     providers::connect(kind, http, endpoint)
-}
-
-pub fn connect(kind: Driver, base_url: &str) -> Arc<dyn BatchDriver> {
-    connect_with(kind, base_url, &[]).batch.expect("a batch API")
 }
 
 pub fn encoded(path: &Path) -> EncodedFile<'_> {
@@ -42,7 +48,7 @@ pub enum Turn {
     Says(Vec<u8>),
     /// Writes this and goes silent.
     Hangs(Vec<u8>),
-    /// Writes this, and then byte by byte, each after half of what is a standstill, and closes.
+    /// Writes this, and then byte by byte, each after a third of a standstill, and closes.
     Drips(Vec<u8>, &'static [u8]),
 }
 
@@ -64,7 +70,7 @@ pub async fn scripted(turns: Vec<Turn>) -> (String, JoinHandle<Vec<String>>) {
                 Turn::Drips(head, bytes) => {
                     stream.write_all(&head).await.expect("a client that listens");
                     for byte in bytes {
-                        tokio::time::sleep(STALL / 2).await;
+                        tokio::time::sleep(STALL / 3).await;
                         stream.write_all(&[*byte]).await.expect("a client that listens");
                     }
                 }

@@ -5,7 +5,7 @@ use providers::client::Download;
 use wiremock::matchers::{header, header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::support::{STALL, Turn, connect, encoded, scripted};
+use crate::support::{STALL, Turn, connect, encoded, impatient, scripted};
 
 struct Target {
     directory: tempfile::TempDir,
@@ -121,17 +121,17 @@ async fn nothing_left_to_send_means_that_all_is_there() {
 
 #[tokio::test]
 async fn a_standstill_ends_a_download_and_slowness_does_not() {
-    let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
     let (url, server) = scripted(vec![Turn::Hangs(format!("{head}0").into())]).await;
     let mut target = Target::new(100).await;
-    let stalled = target.fetch(&url).await.expect_err("silence");
+    let stalled = impatient(Driver::Openai, &url).download("file-1", &mut target.download).await.expect_err("silence");
     assert_eq!(stalled.failure.error.code, "provider_timeout");
     assert_eq!(target.download.bytes(), 1);
     server.abort();
-    let slow = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1-4/5\r\n\r\n";
-    let (url, server) = scripted(vec![Turn::Drips(slow.into(), b"1234")]).await;
-    target.fetch(&url).await.expect("slow, and whole");
-    assert_eq!(target.text(), "01234");
+    let slow = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1-5/6\r\n\r\n";
+    let (url, server) = scripted(vec![Turn::Drips(slow.into(), b"12345")]).await;
+    impatient(Driver::Openai, &url).download("file-1", &mut target.download).await.expect("slow, and whole");
+    assert_eq!(target.text(), "012345");
     server.await.expect("a request");
 }
 
@@ -210,7 +210,7 @@ async fn an_upload_without_a_reply_ends_and_is_ambiguous() {
     let path = directory.path().join("in");
     std::fs::write(&path, "{}\n").expect("a file");
     let begun = std::time::Instant::now();
-    let error = connect(Driver::Openai, &url).upload(&encoded(&path)).await.expect_err("silence");
+    let error = impatient(Driver::Openai, &url).upload(&encoded(&path)).await.expect_err("silence");
     assert!(error.ambiguous && begun.elapsed() >= STALL);
     assert_eq!(error.failure.error.code, "provider_timeout");
     server.abort();

@@ -116,6 +116,13 @@ impl From<&Objection<'_>> for ApiError {
     }
 }
 
+/// Of a call that has no number.
+impl From<ApiError> for Reply {
+    fn from(error: ApiError) -> Self {
+        error.reply(0)
+    }
+}
+
 /// Type and message that usually come with a status.
 fn usual(status: u16) -> (&'static str, &'static str) {
     match status {

@@ -1,32 +1,34 @@
 //! Anthropic's wire format below `/anthropic`.
 
+mod batch_object;
+mod batch_wire;
+mod batches;
 mod completion;
 mod error;
 mod limits;
 mod parameters;
 mod request;
+mod routes;
 
-use std::sync::Arc;
-
+use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request, body};
 
 use crate::asked::Asked;
 use crate::clock::Moment;
 use crate::completion::Completion;
-use crate::exchange::exchange;
 use crate::family::{Family, Objection, RateLimit};
 use crate::limits::Levels;
 use crate::reply::Reply;
-use crate::server::{ConnectionClosed, HttpResponse};
-use crate::state::Sandbox;
 use crate::value::Fields;
 use error::ApiError;
+pub(crate) use routes::handle;
 
 /// Messages, under one version of the API.
 pub(crate) struct Anthropic {
     version: Result<Version, VersionProblem>,
+    /// Whether the message is asked for in a provider batch, where some parameters are refused.
+    in_batch: bool,
 }
 
 /// The header `anthropic-version`.
@@ -44,20 +46,24 @@ enum VersionProblem {
     Unknown,
 }
 
-/// Answers a request to a path below `/anthropic`.
-pub(crate) async fn handle(
-    sandbox: &Arc<Sandbox>,
-    request: Request<body::Incoming>,
-) -> Result<HttpResponse, ConnectionClosed> {
-    let path = request.uri().path();
-    if path == "/anthropic/v1/messages" && request.method() == Method::POST {
-        return exchange::<Anthropic>(sandbox, request).await;
+impl From<VersionProblem> for ApiError {
+    fn from(problem: VersionProblem) -> Self {
+        Self::invalid(match problem {
+            VersionProblem::Missing => "anthropic-version: header is required".to_owned(),
+            VersionProblem::Unknown => "anthropic-version: not a known version".to_owned(),
+        })
     }
-    let error = ApiError::from(&Objection::UnknownUrl { method: request.method().as_str(), path });
-    Anthropic::error_reply(error, 0).into_response(Anthropic::REQUEST_ID, 0, ()).ok_or(ConnectionClosed)
 }
 
 impl Version {
+    /// As in the header.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Of2023 => "2023-06-01",
+            Self::Of2026 => "2026-10-21",
+        }
+    }
+
     fn of(headers: &HeaderMap) -> Result<Self, VersionProblem> {
         match headers.get("anthropic-version").map(HeaderValue::as_bytes) {
             Some(b"2023-06-01") => Ok(Self::Of2023),
@@ -77,7 +83,7 @@ impl Family for Anthropic {
     const WRONG_TYPE: &'static str = r#"{"content":{"text":"none"},"usage":[],"id":7}"#;
 
     fn of(parts: &Parts) -> Self {
-        Self { version: Version::of(&parts.headers) }
+        Self { version: Version::of(&parts.headers), in_batch: false }
     }
 
     fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
@@ -89,11 +95,8 @@ impl Family for Anthropic {
     }
 
     fn read<'a>(&'a self, fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {
-        let version = self.version.map_err(|problem| match problem {
-            VersionProblem::Missing => ApiError::invalid("anthropic-version: header is required".to_owned()),
-            VersionProblem::Unknown => ApiError::invalid("anthropic-version: not a known version".to_owned()),
-        })?;
-        request::read(fields, version)
+        let version = self.version?;
+        request::read(fields, version, self.in_batch)
     }
 
     fn error(&self, objection: &Objection<'_>) -> ApiError {

@@ -19,6 +19,19 @@ pub(super) fn check(fields: &Fields<'_>, version: Version) -> Result<(), ApiErro
     }
 }
 
+/// Checks what only provider batches refuse.
+pub(super) fn check_in_batch(fields: &Fields<'_>) -> Result<(), ApiError> {
+    let refused = ["speed", "store", "previous_thread_event_id"].into_iter().find(|name| fields.get(name).is_some());
+    if let Some(name) = refused {
+        return Err(ApiError::invalid(format!("{name}: not supported in batches")));
+    }
+    match (fields.get("stream"), fields.get("max_tokens")) {
+        (Some(Value::Flag(true)), _) => Err(ApiError::invalid("stream: not supported in batches".to_owned())),
+        (_, Some(Value::Integer(0))) => Err(ApiError::wrong_type("max_tokens", "greater than or equal to 1")),
+        _ => Ok(()),
+    }
+}
+
 fn is_sampling(name: &str) -> bool {
     matches!(name, "temperature" | "top_p" | "top_k")
 }

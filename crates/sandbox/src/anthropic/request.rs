@@ -31,9 +31,12 @@ enum Role {
     Assistant,
 }
 
-/// Checks and reads a request.
-pub(super) fn read<'a>(fields: &'a Fields<'_>, version: Version) -> Result<Asked<'a>, ApiError> {
+/// Checks and reads a request, in real time or in a provider batch.
+pub(super) fn read<'a>(fields: &'a Fields<'_>, version: Version, in_batch: bool) -> Result<Asked<'a>, ApiError> {
     parameters::check(fields, version)?;
+    if in_batch {
+        parameters::check_in_batch(fields)?;
+    }
     let model = fields.text("model").ok_or_else(|| ApiError::missing("model"))?;
     let Some(Value::Integer(max_tokens)) = fields.get("max_tokens") else {
         return Err(ApiError::missing("max_tokens"));
@@ -147,7 +150,7 @@ mod tests {
         let Ok(Value::Object(fields)) = serde_json::from_str(body) else {
             panic!("not an object: {body}");
         };
-        let error = read(&fields, version).err()?;
+        let error = read(&fields, version, false).err()?;
         let error = serde_json::to_value(error).expect("serialises");
         assert_eq!(error["type"], "invalid_request_error");
         error["message"].as_str().map(str::to_owned)
@@ -166,7 +169,7 @@ mod tests {
         let Ok(Value::Object(fields)) = serde_json::from_str(body) else {
             panic!("not an object");
         };
-        let asked = read(&fields, Version::Of2023).expect("valid");
+        let asked = read(&fields, Version::Of2023, false).expect("valid");
         assert_eq!((asked.prompt().as_ref(), asked.prompt_tokens(), asked.max_tokens), ("ab", 2 + 2 + 1 + 1, Some(3)));
     }
 
@@ -194,6 +197,18 @@ mod tests {
         ] {
             let message = refused(Version::Of2023, &with(extra)).expect(extra);
             assert!(message.starts_with(reason), "{extra}: {message}");
+        }
+    }
+
+    #[test]
+    fn provider_batch_refuses_more() {
+        for extra in [r#""speed":"fast""#, r#""store":true"#, r#""max_tokens":0"#] {
+            let body = with(extra);
+            let Ok(Value::Object(fields)) = serde_json::from_str(&body) else {
+                panic!("not an object: {body}");
+            };
+            assert!(read(&fields, Version::Of2023, true).is_err(), "{extra}");
+            assert!(read(&fields, Version::Of2023, false).is_ok(), "{extra}");
         }
     }
 

@@ -26,8 +26,8 @@ pub(crate) fn prompt_tokens<F: Family>(family: &F, fields: &Fields<'_>) -> u64 {
 }
 
 fn answered<F: Family>(family: &F, at: &At<'_>, fields: &Fields<'_>) -> Result<Answer, F::Error> {
-    let At { config, at, seq, identity, again, .. } = *at;
-    let desk = Desk { family, config, at, seq, identity, again };
+    let At { config, now, seq, identity, again, .. } = *at;
+    let desk = Desk { family, config, at: now, seq, identity, again };
     let accepted = desk.accept(fields)?;
     let fault = desk.fault(&accepted.asked)?;
     let name = fault.as_ref().map(Fault::name);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{ConfiguredOutcome, OperationFault};
+use super::fault::OperationFault;
+use super::outcome::ConfiguredOutcome;
 use super::webhook::Webhook;
 
 /// Times, limits and faults of provider batches. The default ends them at once, with the true limits of their
@@ -38,6 +39,10 @@ pub struct BatchConfig {
     pub max_enqueued_tokens: Option<u64>,
     /// Provider batches that have not ended, for each bearer.
     pub max_batches: Option<u64>,
+    /// Requests in provider batches that have not ended, for each bearer.
+    pub max_queued_requests: Option<u64>,
+    /// Calls about provider batches in any 60 seconds, for each bearer, where the family limits them.
+    pub calls_per_minute: Option<u64>,
     /// Provider batches created in any 60 minutes, for each bearer.
     pub creates_per_hour: Option<u64>,
     /// From the creation to the expiry. None: as the creation asks for.
@@ -103,6 +108,20 @@ mod tests {
         assert!(patched(&config, r#"{"complete": 7}"#).is_err());
         assert!(patched(&config, r#"{"complete": null}"#).is_err());
         assert!(patched(&config, r#"{"complete_ms": "7"}"#).is_err());
+    }
+
+    #[test]
+    fn every_field_is_documented() {
+        let readme = include_str!("../../README.md");
+        let (_, section) = readme.split_once("## Provider batches").expect("a section");
+        let serde_json::Value::Object(fields) = serde_json::to_value(BatchConfig::default()).expect("serialises")
+        else {
+            panic!("an object");
+        };
+        for name in fields.keys() {
+            let documented = |line: &str| line.starts_with("| ") && line.split([' ', ',']).any(|word| word == name);
+            assert!(section.lines().any(documented), "{name}");
+        }
     }
 
     #[test]

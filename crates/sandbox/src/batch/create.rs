@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::files::StoredFile;
 use super::life::Life;
+use super::outcome::Outcome;
 use super::queue::{Full, Reserved};
-use super::record::{Facts, Problem, ProviderBatch};
-use super::validate::{Index, validate};
+use super::record::{Facts, ProviderBatch};
+use super::validate::Index;
+use super::view::Problem;
 use super::wire::Wire;
 use crate::config::Config;
 use crate::family::key_tail;
@@ -49,34 +51,79 @@ pub(crate) enum Refusal {
 /// Creates a provider batch, whose life begins at once with its validation.
 pub(crate) fn create(sandbox: &Arc<Sandbox>, config: &Config, new: New) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batch, note) = record(sandbox, config, new);
-    begin(sandbox, config, batch, note, None)
+    note.or_take_back(sandbox, begin(sandbox, config, batch, &note, None))
 }
 
 /// Validates first, and creates a provider batch only of a valid input for which the queue has room.
-#[expect(dead_code, reason = "for the families that validate at once")]
 pub(crate) async fn create_valid(
     sandbox: &Arc<Sandbox>,
-    config: &Arc<Config>,
+    config: &Config,
     new: New,
 ) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batch, note) = record(sandbox, config, new);
-    let work = {
-        let (sandbox, config, batch) = (Arc::clone(sandbox), Arc::clone(config), Arc::clone(&batch));
-        move || validate(&sandbox, &config, &batch)
+    let created = async {
+        let index = check(sandbox, &batch).await?.map_err(Refusal::Invalid)?;
+        let checked = reserve(sandbox, &batch, index)?;
+        begin(sandbox, config, Arc::clone(&batch), &note, Some(checked))
     };
-    let index = sandbox.batches.work(work).await.map_err(Refusal::Io)?.map_err(Refusal::Invalid)?;
-    let reserved = Reserved::new(sandbox, &batch, &index).ok_or(Refusal::TokenLimit)?;
-    begin(sandbox, config, batch, note, Some((index, reserved)))
+    note.or_take_back(sandbox, created.await)
 }
 
-/// What only the log wants to know.
+/// Creates a provider batch only where the queue has room for it. An invalid input fails it later.
+pub(crate) async fn create_queued(
+    sandbox: &Arc<Sandbox>,
+    config: &Config,
+    new: New,
+) -> Result<Arc<ProviderBatch>, Refusal> {
+    let (batch, note) = record(sandbox, config, new);
+    let created = async {
+        let checked = match check(sandbox, &batch).await? {
+            Ok(index) => Some(reserve(sandbox, &batch, index)?),
+            Err(_) => None,
+        };
+        begin(sandbox, config, Arc::clone(&batch), &note, checked)
+    };
+    note.or_take_back(sandbox, created.await)
+}
+
+async fn check(sandbox: &Arc<Sandbox>, batch: &Arc<ProviderBatch>) -> Result<Result<Index, Vec<Problem>>, Refusal> {
+    let life = Life { sandbox: Arc::clone(sandbox), batch: Arc::clone(batch) };
+    life.check().await.map_err(Refusal::Io)
+}
+
+fn reserve(sandbox: &Arc<Sandbox>, batch: &ProviderBatch, index: Index) -> Result<(Index, Reserved), Refusal> {
+    let reserved = Reserved::new(sandbox, batch, &index).filter(|_| !batch.has_outcome(Outcome::FailTokenLimit));
+    Ok((index, reserved.ok_or(Refusal::TokenLimit)?))
+}
+
+/// What is only of interest at the creation.
 struct Note {
     tag: String,
     answered: bool,
+    /// Its outcome, and the place of that in the configuration.
+    outcome: Option<(usize, Outcome)>,
+}
+
+impl Note {
+    /// A refused provider batch leaves its outcome to the next one, unless that is why it was refused.
+    fn or_take_back<T>(&self, sandbox: &Sandbox, created: Result<T, Refusal>) -> Result<T, Refusal> {
+        if let (Err(refusal), Some((index, outcome))) = (&created, self.outcome) {
+            let met = match refusal {
+                Refusal::Invalid(_) => outcome == Outcome::FailValidation,
+                Refusal::TokenLimit => outcome == Outcome::FailTokenLimit,
+                Refusal::Full(_) | Refusal::Io(_) => false,
+            };
+            if !met {
+                sandbox.batches.outcomes.take_back(index);
+            }
+        }
+        created
+    }
 }
 
 fn record(sandbox: &Sandbox, config: &Config, new: New) -> (Arc<ProviderBatch>, Note) {
     let token = sandbox.batches.ids.next();
+    let outcome = sandbox.batches.outcomes.outcome(&config.batch.outcomes);
     let batch = ProviderBatch::new(Facts {
         id: new.wire.batch_id(token),
         number: token.number,
@@ -89,16 +136,17 @@ fn record(sandbox: &Sandbox, config: &Config, new: New) -> (Arc<ProviderBatch>, 
         created: sandbox.clock.now(),
         window: new.window.map(|window| config.batch.window_ms.map_or(window, Duration::from_millis)),
         complete: complete(config, token.number),
-        outcome: sandbox.batches.outcomes.outcome(&config.batch.outcomes),
+        outcome: outcome.map(|(_, outcome, fraction)| (outcome, fraction)),
     });
-    (Arc::new(batch), Note { tag: new.tag, answered: new.answered })
+    let outcome = outcome.map(|(index, outcome, _)| (index, outcome));
+    (Arc::new(batch), Note { tag: new.tag, answered: new.answered, outcome })
 }
 
 fn begin(
     sandbox: &Arc<Sandbox>,
     config: &Config,
     batch: Arc<ProviderBatch>,
-    note: Note,
+    note: &Note,
     checked: Option<(Index, Reserved)>,
 ) -> Result<Arc<ProviderBatch>, Refusal> {
     let (batches, rules) = (&sandbox.batches, batch.wire.rules());
@@ -113,7 +161,7 @@ fn begin(
         key_tail: key_tail(&batch.key).into(),
         requests: batch.input.lines.unwrap_or(0),
         bytes: batch.input.bytes,
-        tag: note.tag.into(),
+        tag: note.tag.as_str().into(),
         answered: note.answered,
     });
     if let Err(error) = logged {

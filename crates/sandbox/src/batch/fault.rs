@@ -1,10 +1,11 @@
-//! Faults of calls about files and provider batches, and of provider batches as a whole.
+//! Faults of calls about files and provider batches.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::occasions::When;
 
 /// What a call is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,134 +63,12 @@ pub enum CallFault {
     Timeout,
 }
 
-/// What becomes of provider batches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConfiguredOutcome {
-    /// What becomes of it.
-    pub outcome: Outcome,
-    /// Of at most so many of them. None: no end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<u32>,
-    /// Only of each nth.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub every_nth: Option<u32>,
-    /// Not of the first so many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub skip: Option<u32>,
-    /// The share of the requests that are answered, where not all are.
-    #[serde(default = "half", skip_serializing_if = "is_half")]
-    pub done_fraction: f64,
-}
-
-/// What becomes of a provider batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Each request fails with a 500.
-    ErrorsOnly,
-    /// The input file is found invalid.
-    FailValidation,
-    /// The queue has no room for its tokens.
-    FailTokenLimit,
-    /// Expires with a share of the requests done.
-    Expire,
-    /// The provider cancels it with a share of the requests done.
-    Cancel,
-    /// Validates until it is cancelled.
-    StuckValidating,
-    /// Runs until it is cancelled, with a share of the requests done.
-    StuckRunning,
-    /// A 404 from its second poll on, for ever.
-    Lost,
-    /// Goes back from running to validating once, and completes.
-    Backwards,
-    /// Has a status that nobody knows before it completes.
-    UnknownStatus,
-    /// Completes without saying where its output is.
-    NoOutputFile,
-    /// Completes with an error file whose id is the empty string.
-    EmptyErrorFileId,
-}
-
-/// Which of the occasions on which an entry is asked it meets.
-#[derive(Debug, Clone, Copy, Default)]
-struct When {
-    times: Option<u32>,
-    every_nth: Option<u32>,
-    skip: Option<u32>,
-}
-
-/// How often each entry of a list was asked and met.
-#[derive(Debug, Default)]
-pub(super) struct Occasions(Mutex<Vec<Count>>);
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Count {
-    asked: u32,
-    met: u32,
-}
-
-impl When {
-    fn validate(self) -> Result<(), &'static str> {
-        if self.every_nth == Some(0) { Err("every_nth must be at least 1") } else { Ok(()) }
-    }
-
-    fn applies(self, count: &mut Count) -> bool {
-        count.asked = count.asked.saturating_add(1);
-        let past = count.asked.saturating_sub(self.skip.unwrap_or(0));
-        let applies = past > 0
-            && past.is_multiple_of(self.every_nth.unwrap_or(1))
-            && self.times.is_none_or(|times| count.met < times);
-        count.met += u32::from(applies);
-        applies
-    }
-}
-
-impl Occasions {
-    /// The fault of the next call of this kind.
-    pub fn fault(&self, faults: &[OperationFault], op: Operation) -> Option<CallFault> {
-        self.first(faults, |fault| (fault.op == op).then(|| fault.when())).map(|fault| fault.fault)
-    }
-
-    /// What becomes of the next provider batch.
-    pub fn outcome(&self, outcomes: &[ConfiguredOutcome]) -> Option<(Outcome, f64)> {
-        let outcome = self.first(outcomes, |outcome| Some(outcome.when()))?;
-        Some((outcome.outcome, outcome.done_fraction))
-    }
-
-    /// The first entry that applies. Those after it are not asked.
-    fn first<'a, T>(&self, entries: &'a [T], when: impl Fn(&T) -> Option<When>) -> Option<&'a T> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.resize(entries.len(), Count::default());
-        entries.iter().zip(counts.iter_mut()).find_map(|(entry, count)| when(entry)?.applies(count).then_some(entry))
-    }
-
-    /// Counts anew.
-    pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
 impl OperationFault {
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         self.when().validate()
     }
 
-    fn when(&self) -> When {
-        When { times: self.times, every_nth: self.every_nth, skip: self.skip }
-    }
-}
-
-impl ConfiguredOutcome {
-    pub(super) fn validate(&self) -> Result<(), &'static str> {
-        if !(0.0..=1.0).contains(&self.done_fraction) {
-            return Err("done_fraction must be from 0 to 1");
-        }
-        self.when().validate()
-    }
-
-    fn when(&self) -> When {
+    pub(super) fn when(&self) -> When {
         When { times: self.times, every_nth: self.every_nth, skip: self.skip }
     }
 }
@@ -253,50 +132,16 @@ impl<'de> Deserialize<'de> for CallFault {
     }
 }
 
-fn half() -> f64 {
-    0.5
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_half(fraction: &f64) -> bool {
-    (*fraction - half()).abs() < f64::EPSILON
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn met(when: When, occasions: u32) -> Vec<u32> {
-        let counts = Occasions::default();
-        (1..=occasions).filter(|_| counts.first(&[when], |when| Some(*when)).is_some()).collect()
-    }
-
     #[test]
-    fn occasions_are_chosen_by_count() {
-        assert_eq!(met(When::default(), 3), [1, 2, 3]);
-        assert_eq!(met(When { times: Some(2), ..When::default() }, 9), [1, 2]);
-        assert_eq!(met(When { every_nth: Some(3), ..When::default() }, 9), [3, 6, 9]);
-        assert_eq!(met(When { skip: Some(1), times: Some(1), ..When::default() }, 9), [2]);
-        assert_eq!(met(When { skip: Some(1), every_nth: Some(2), times: Some(2) }, 9), [3, 5]);
-    }
-
-    #[test]
-    fn first_entry_that_applies_is_met_and_the_next_comes_after_it() {
-        let once = When { times: Some(1), ..When::default() };
-        let (entries, counts) = ([(1, once), (2, once)], Occasions::default());
-        let next = || counts.first(&entries, |(_, when)| Some(*when)).map(|(name, _)| *name);
-        assert_eq!([next(), next(), next()], [Some(1), Some(2), None]);
-    }
-
-    #[test]
-    fn configured_faults_are_written_as_they_are_read() {
+    fn fault_is_written_as_it_is_read() {
         let text = r#"{"op":"delete_file","fault":"status_503","times":2}"#;
         let fault: OperationFault = serde_json::from_str(text).expect("valid");
         assert_eq!(fault.fault, CallFault::Status(503));
         assert_eq!(serde_json::to_string(&fault).expect("serialises"), text);
-        let text = r#"{"outcome":"stuck_running","done_fraction":0.25}"#;
-        let outcome: ConfiguredOutcome = serde_json::from_str(text).expect("valid");
-        assert_eq!(serde_json::to_string(&outcome).expect("serialises"), text);
         for fault in ["status_200", "status_", "drop"] {
             assert!(fault.parse::<CallFault>().is_err(), "{fault}");
         }

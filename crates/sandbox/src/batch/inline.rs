@@ -64,12 +64,21 @@ enum Place {
     After,
 }
 
+/// Whether the splitter is in a string.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Text {
+    #[default]
+    Outside,
+    Inside,
+    /// After a backslash.
+    Escaped,
+}
+
 /// Tells the requests from the rest, byte by byte. It trusts the JSON, which is parsed later.
 #[derive(Debug, Default)]
 struct Splitter {
     place: Place,
-    in_string: bool,
-    escaped: bool,
+    text: Text,
     /// The last string before or after the array: perhaps a key.
     string: Vec<u8>,
     /// Whether that was a key, and nothing has followed it yet.
@@ -97,7 +106,7 @@ impl Splitter {
 
     fn other(&mut self, byte: u8) {
         self.rest.push(byte);
-        if self.in_string {
+        if self.text != Text::Outside {
             if !self.string_goes_on(byte) {
                 self.is_key = false;
             } else if self.string.len() <= ARRAY.len() {
@@ -107,7 +116,7 @@ impl Splitter {
         }
         match byte {
             b'"' => {
-                self.in_string = true;
+                self.text = Text::Inside;
                 self.string.clear();
             }
             b':' => self.is_key = true,
@@ -118,7 +127,7 @@ impl Splitter {
     }
 
     fn request(&mut self, byte: u8, lines: &mut Vec<u8>) {
-        if self.in_string {
+        if self.text != Text::Outside {
             self.has_line_break |= byte == b'\n';
             lines.push(byte);
             self.string_goes_on(byte);
@@ -132,7 +141,7 @@ impl Splitter {
                 return;
             }
             b',' if self.depth == 0 => return self.end_line(lines),
-            b'"' => self.in_string = true,
+            b'"' => self.text = Text::Inside,
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             // Between tokens it says nothing, and a line must not break.
@@ -151,13 +160,12 @@ impl Splitter {
 
     /// Takes a byte within a string, and says whether it was not the last.
     fn string_goes_on(&mut self, byte: u8) -> bool {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' => self.escaped = true,
-            b'"' => self.in_string = false,
-            _ => {}
-        }
-        self.in_string
+        self.text = match (self.text, byte) {
+            (Text::Inside, b'\\') => Text::Escaped,
+            (Text::Inside, b'"') => Text::Outside,
+            _ => Text::Inside,
+        };
+        self.text != Text::Outside
     }
 }
 
@@ -193,12 +201,17 @@ mod tests {
     #[test]
     fn array_is_found_below_an_object_of_the_same_name() {
         let (rest, lines) = split(r#"{"in":{"requests":{"requests":[{"a":1},{"b":[]}]}}}"#);
-        assert_eq!((rest.as_str(), lines.as_str()), (r#"{"in":{"requests":{"requests":[]}}}"#, "{\"a\":1}\n{\"b\":[]}\n"));
+        assert_eq!(
+            (rest.as_str(), lines.as_str()),
+            (r#"{"in":{"requests":{"requests":[]}}}"#, "{\"a\":1}\n{\"b\":[]}\n")
+        );
     }
 
     #[test]
     fn other_strings_arrays_and_no_requests_are_left_alone() {
-        for body in [r#"{"a":"requests","b":[1]}"#, r#"{"requests2":[1],"c":{"requests":7}}"#, r#"{"requests":[]}"#, "x"] {
+        for body in
+            [r#"{"a":"requests","b":[1]}"#, r#"{"requests2":[1],"c":{"requests":7}}"#, r#"{"requests":[]}"#, "x"]
+        {
             assert_eq!(split(body), (body.to_owned(), String::new()));
         }
     }

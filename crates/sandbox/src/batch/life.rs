@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fault::Outcome;
+use super::outcome::Outcome;
 use super::queue::Reserved;
-use super::record::{Problem, ProviderBatch, Results, Stage, share};
+use super::record::{ProviderBatch, share};
 use super::run::{Done, Work, run};
 use super::validate::{Index, validate};
+use super::view::{Problem, Results, Stage};
 use super::webhook::Event;
 use super::wire::RowKind;
 use crate::clock::Moment;
@@ -50,11 +51,8 @@ impl Life {
             if error.kind() == io::ErrorKind::Interrupted {
                 return;
             }
-            tracing::error!(%error, batch.id = self.batch.id, "a provider batch of the sandbox broke");
-            let problem = Problem { code: "server_error", message: error.to_string(), param: None, line: None };
-            self.batch.end(Stage::Failed, self.now().unix_ms, Results::default(), vec![problem]);
+            self.broken(&error);
         }
-        self.sandbox.batches.queue.leave((self.batch.wire.family(), &self.batch.key));
         self.tell().await;
     }
 
@@ -78,7 +76,7 @@ impl Life {
         let told = self.batch.has_outcome(Outcome::FailTokenLimit);
         let reserved = reserved.or_else(|| Reserved::new(&self.sandbox, &self.batch, &index)).filter(|_| !told);
         match reserved {
-            Some(_reserved) => self.run_and_end(&index).await,
+            Some(reserved) => self.run_and_end(&index, reserved).await,
             None => self.end(Stage::Failed, Done::default(), vec![self.token_limit(&index)]),
         }
     }
@@ -91,7 +89,8 @@ impl Life {
         self.sandbox.append(&log::BatchValidated { batch_validated: id, at_ms: self.now().unix_ms, requests, tokens })
     }
 
-    async fn check(&self) -> io::Result<Result<Index, Vec<Problem>>> {
+    /// Looks at all requests.
+    pub async fn check(&self) -> io::Result<Result<Index, Vec<Problem>>> {
         if self.batch.has_outcome(Outcome::FailValidation) {
             return Ok(Err(vec![Problem::invalid_json(1, "the sandbox was told to say so")]));
         }
@@ -109,7 +108,7 @@ impl Life {
         Problem { code: "token_limit_exceeded", message, param: None, line: None }
     }
 
-    async fn run_and_end(&self, index: &Arc<Index>) -> io::Result<()> {
+    async fn run_and_end(&self, index: &Arc<Index>, reserved: Reserved) -> io::Result<()> {
         let mut ending = self.ending().await;
         if ending.stage == Stage::Completed && !self.batch.advance(Stage::Finalizing, self.now().unix_ms) {
             ending = Ending::cancelled(ending.fraction);
@@ -125,6 +124,10 @@ impl Life {
         }
         let expires = ending.stage == Stage::Completed && done.expired > 0;
         let stage = if expires { Stage::Expired } else { ending.stage };
+        if expires && !self.batch.wire.rules().expired_has_results {
+            done = Done::default();
+        }
+        drop(reserved);
         self.end(stage, done, Vec::new())
     }
 
@@ -168,7 +171,16 @@ impl Life {
         self.sandbox.batches.work(work).await
     }
 
-    /// Logs the end before anybody can see it.
+    /// Something went wrong that was not asked for.
+    fn broken(&self, error: &io::Error) {
+        tracing::error!(%error, batch.id = self.batch.id, "a provider batch of the sandbox broke");
+        let problem = Problem { code: "server_error", message: error.to_string(), param: None, line: None };
+        if self.end(Stage::Failed, Done::default(), vec![problem.clone()]).is_err() {
+            self.batch.end(Stage::Failed, self.now().unix_ms, Results::default(), vec![problem]);
+        }
+    }
+
+    /// Logs the end and gives up the place in the queue before anybody can see it.
     fn end(&self, stage: Stage, done: Done, problems: Vec<Problem>) -> io::Result<()> {
         let at_ms = self.now().unix_ms;
         let Done { results, billed_again, .. } = done;
@@ -183,6 +195,7 @@ impl Life {
             billed_completion_tokens: results.completion_tokens,
             billed_again,
         })?;
+        self.sandbox.batches.queue.leave((self.batch.wire.family(), &self.batch.key));
         self.batch.end(stage, at_ms, results, problems);
         Ok(())
     }

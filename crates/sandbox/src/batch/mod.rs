@@ -11,12 +11,15 @@ mod ids;
 mod inline;
 mod life;
 pub(crate) mod marker;
+mod occasions;
 mod operation;
+mod outcome;
 mod queue;
 mod record;
 mod run;
 mod upload;
 mod validate;
+mod view;
 mod webhook;
 mod wire;
 
@@ -32,25 +35,27 @@ use tokio::task::JoinSet;
 pub(crate) use answer::{answer, error, prompt_tokens};
 pub(crate) use calls::{cancel, delete_file, keep, list, poll};
 pub use config::BatchConfig;
-pub(crate) use create::{New, Refusal, create};
+pub(crate) use create::{New, Refusal, create, create_queued, create_valid};
 pub(crate) use download::download;
-pub use fault::{CallFault, ConfiguredOutcome, Operation, OperationFault, Outcome};
-pub(crate) use files::StoredFile;
+pub use fault::{CallFault, Operation, OperationFault};
+pub(crate) use files::{Label, StoredFile};
 pub(crate) use ids::Token;
 pub(crate) use inline::{Inline, receive_inline};
 pub(crate) use operation::operate;
+pub use outcome::{ConfiguredOutcome, Outcome};
 pub(crate) use queue::Full;
-pub(crate) use record::{Problem, ProviderBatch, Stage, View};
+pub(crate) use record::ProviderBatch;
 pub(crate) use upload::{Received, Upload, UploadError, Writer, receive};
+pub(crate) use view::{Problem, Stage, View};
 pub use webhook::Webhook;
 pub(crate) use wire::{Answer, At, Errors, Item, Measured, RowKind, RowResult, Rules, Wire};
 
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::stats::BatchStats;
-use fault::Occasions;
 use files::{Files, OnDisk};
 use ids::Ids;
+use occasions::Occasions;
 use queue::Queue;
 
 /// All provider batches and files of a sandbox.

@@ -30,6 +30,8 @@ struct Account {
     created: VecDeque<Instant>,
     /// Provider batches that have not ended.
     open: u64,
+    /// Their requests, once they have a place in the queue.
+    requests: u64,
 }
 
 /// Why a creation is refused.
@@ -41,27 +43,36 @@ pub(crate) enum Full {
     Batches { limit: u64 },
 }
 
-/// Tokens in the queue; given back when this is dropped.
+/// Requests and their tokens; or how many there may be, where there is a limit.
+#[derive(Debug, Clone, Copy)]
+struct Load<T = u64> {
+    requests: T,
+    tokens: T,
+}
+
+/// A place in the queue; given back when this is dropped.
 pub(crate) struct Reserved {
     sandbox: Arc<Sandbox>,
     account: TokenAccount,
-    tokens: u64,
+    load: Load,
 }
 
 impl Reserved {
-    /// Reserves the tokens of a provider batch, if there is room for them.
+    /// Reserves a place for the requests of a provider batch, if there is room for them.
     pub fn new(sandbox: &Arc<Sandbox>, batch: &ProviderBatch, index: &Index) -> Option<Self> {
         let account = (batch.wire.family(), batch.key.clone(), index.model.clone().unwrap_or_default());
-        let limit = sandbox.config().batch.max_enqueued_tokens;
-        let tokens = index.tokens;
-        let fits = sandbox.batches.queue.reserve(account.clone(), tokens, limit);
-        fits.then(|| Self { sandbox: Arc::clone(sandbox), account, tokens })
+        let config = sandbox.config();
+        let requests = config.batch.max_queued_requests.or(batch.wire.rules().max_queued_requests);
+        let limits = Load { requests, tokens: config.batch.max_enqueued_tokens };
+        let load = Load { requests: index.len() as u64, tokens: index.tokens };
+        let fits = sandbox.batches.queue.reserve(account.clone(), load, limits);
+        fits.then(|| Self { sandbox: Arc::clone(sandbox), account, load })
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.sandbox.batches.queue.release(&self.account, self.tokens);
+        self.sandbox.batches.queue.release(&self.account, self.load);
     }
 }
 
@@ -97,21 +108,30 @@ impl Queue {
         }
     }
 
-    /// Counts tokens, if there is room for them.
-    fn reserve(&self, account: TokenAccount, tokens: u64, limit: Option<u64>) -> bool {
+    /// Counts requests and tokens, if there is room for them.
+    fn reserve(&self, account: TokenAccount, load: Load, limits: Load<Option<u64>>) -> bool {
         let mut counts = self.counts();
-        let held = counts.tokens.entry(account).or_default();
-        if limit.is_some_and(|limit| held.saturating_add(tokens) > limit) {
-            return false;
+        let Counts { accounts, tokens } = &mut *counts;
+        let requests = &mut accounts.entry((account.0, account.1.clone())).or_default().requests;
+        let tokens = tokens.entry(account).or_default();
+        let wanted =
+            Load { requests: requests.saturating_add(load.requests), tokens: tokens.saturating_add(load.tokens) };
+        let fits = limits.requests.is_none_or(|limit| wanted.requests <= limit)
+            && limits.tokens.is_none_or(|limit| wanted.tokens <= limit);
+        if fits {
+            (*requests, *tokens) = (wanted.requests, wanted.tokens);
         }
-        *held = held.saturating_add(tokens);
-        true
+        fits
     }
 
-    /// Gives tokens back.
-    fn release(&self, account: &TokenAccount, tokens: u64) {
-        if let Some(held) = self.counts().tokens.get_mut(account) {
-            *held = held.saturating_sub(tokens);
+    /// Gives requests and tokens back.
+    fn release(&self, account: &TokenAccount, load: Load) {
+        let mut counts = self.counts();
+        if let Some(held) = counts.accounts.get_mut(&(account.0, account.1.clone())) {
+            held.requests = held.requests.saturating_sub(load.requests);
+        }
+        if let Some(held) = counts.tokens.get_mut(account) {
+            *held = held.saturating_sub(load.tokens);
         }
     }
 
@@ -157,11 +177,14 @@ mod tests {
         queue.enter(("f", "k"), None, Some(1), now).expect("the first has ended");
 
         let account = |model: &str| ("f", "k".to_owned(), model.to_owned());
-        assert!(queue.reserve(account("m"), 60, Some(100)));
-        assert!(!queue.reserve(account("m"), 41, Some(100)));
-        assert!(queue.reserve(account("n"), 41, Some(100)), "another model");
+        let limits = Load { requests: Some(9), tokens: Some(100) };
+        let reserve = |model, requests, tokens| queue.reserve(account(model), Load { requests, tokens }, limits);
+        assert!(reserve("m", 1, 60));
+        assert!(!reserve("m", 1, 41));
+        assert!(reserve("n", 8, 41), "another model");
+        assert!(!reserve("n", 1, 0), "the requests of all models");
         assert_eq!(queue.tokens(), 101);
-        queue.release(&account("m"), 60);
-        assert!(queue.reserve(account("m"), 100, Some(100)));
+        queue.release(&account("m"), Load { requests: 1, tokens: 60 });
+        assert!(reserve("m", 1, 100));
     }
 }

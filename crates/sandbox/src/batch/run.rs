@@ -9,8 +9,9 @@ use super::answer::SERVER_ERROR;
 use super::files::{Label, OnDisk, StoredFile};
 use super::ids::Token;
 use super::marker::{self, RowFault};
-use super::record::{ProviderBatch, Results};
+use super::record::ProviderBatch;
 use super::validate::Index;
+use super::view::Results;
 use super::wire::{Answer, At, Errors, Item, RowKind, RowResult};
 use crate::arrival::Identity;
 use crate::config::Config;
@@ -162,7 +163,7 @@ impl Sink<'_> {
     fn answer(&self, row: usize, item: &Item<'_>, identity: &Identity<'_>, again: bool) -> Answer {
         let Work { sandbox, config, batch, .. } = *self.work;
         let seq = number(batch, row);
-        let at = At { config, batch, at: sandbox.clock.now(), seq, identity, again };
+        let at = At { config, batch, now: sandbox.clock.now(), seq, identity, again };
         batch.wire.answer(&at, item.body)
     }
 

@@ -6,13 +6,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::marker::{self, RowFault};
-use super::record::{Problem, ProviderBatch};
+use super::record::ProviderBatch;
+use super::view::Problem;
 use crate::config::Config;
 use crate::deliveries::Digest;
 use crate::state::Sandbox;
 
 /// No more are told.
 const MAX_PROBLEMS: usize = 20;
+
+/// After so many lines it looks whether the sandbox stops.
+const STEP: u64 = 1024;
 
 /// Where the requests of a valid input file are.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ impl Validation<'_> {
         let max_line = self.config.batch.max_line_bytes.unwrap_or(rules.max_line_bytes);
         let mut reader = BufReader::with_capacity(256 * 1024, File::open(self.batch.input.path())?);
         let mut line = Vec::new();
-        let (mut number, mut end) = (0, 0);
+        let (mut number, mut end) = (0_u64, 0_u64);
         while self.problems.len() < MAX_PROBLEMS {
             line.clear();
             // One byte more than may be, so that a line too long is seen without reading it whole.
@@ -78,6 +82,9 @@ impl Validation<'_> {
             }
             number += 1;
             end += read as u64;
+            if number.is_multiple_of(STEP) && self.sandbox.batches.is_closing() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             self.index.offsets.push(end);
             if number > max_requests {
                 let message = format!("The file has more than {max_requests} requests.");
@@ -159,13 +166,5 @@ impl Validation<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl Problem {
-    /// A line that is none.
-    pub fn invalid_json(line: u64, why: &str) -> Self {
-        let message = format!("Line {line} is no JSON object: {why}.");
-        Self { code: "invalid_json_line", message, param: None, line: Some(line) }
     }
 }

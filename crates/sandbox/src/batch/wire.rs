@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::fault::Operation;
 use super::ids::Token;
-use super::record::{Problem, ProviderBatch};
+use super::record::ProviderBatch;
+use super::view::Problem;
 use crate::arrival::Identity;
 use crate::clock::Moment;
 use crate::config::Config;
@@ -65,6 +66,8 @@ pub(crate) struct Rules {
     pub creates_per_hour: Option<u64>,
     /// Provider batches that have not ended.
     pub max_batches: Option<u64>,
+    /// Requests of those.
+    pub max_queued_requests: Option<u64>,
     /// Whether all requests must name the same model, one that is on offer.
     pub one_model: bool,
     /// Whether failures go to a file of their own.
@@ -107,7 +110,7 @@ pub(crate) struct Measured<'a> {
 pub(crate) struct At<'a> {
     pub config: &'a Config,
     pub batch: &'a ProviderBatch,
-    pub at: Moment,
+    pub now: Moment,
     /// Makes the ids of the answer.
     pub seq: u64,
     pub identity: &'a Identity<'a>,

@@ -1,49 +1,48 @@
 //! The Gemini API's wire format below `/gemini`.
 
+mod batch_object;
+mod batch_wire;
+mod batches;
 mod completion;
 mod error;
+mod files;
 mod limits;
 mod parameters;
 mod request;
+mod routes;
+mod upload;
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+use hyper::HeaderMap;
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request, body};
 
 use crate::asked::Asked;
 use crate::clock::Moment;
 use crate::completion::Completion;
-use crate::exchange::exchange;
 use crate::family::{Family, Objection, RateLimit};
 use crate::limits::Levels;
 use crate::reply::Reply;
-use crate::server::{ConnectionClosed, HttpResponse};
-use crate::state::Sandbox;
 use crate::value::Fields;
 use error::ApiError;
+pub(crate) use routes::handle;
+pub(crate) use upload::Uploads;
 
 /// `generateContent`, of the model that the path names.
 pub(crate) struct Gemini {
     model: String,
 }
 
-/// Answers a request to a path below `/gemini`.
-pub(crate) async fn handle(
-    sandbox: &Arc<Sandbox>,
-    request: Request<body::Incoming>,
-) -> Result<HttpResponse, ConnectionClosed> {
-    let path = request.uri().path();
-    if let (&Method::POST, Some((_, "generateContent"))) = (request.method(), model_call(path)) {
-        return exchange::<Gemini>(sandbox, request).await;
-    }
-    let error = ApiError::from(&Objection::UnknownUrl { method: request.method().as_str(), path });
-    Gemini::error_reply(error, 0).into_response(Gemini::REQUEST_ID, 0, ()).ok_or(ConnectionClosed)
-}
-
 /// Model and method of a path `/gemini/v1beta/models/{model}:{method}`.
 fn model_call(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("/gemini/v1beta/models/")?.rsplit_once(':')
+}
+
+/// RFC 3339 with microseconds.
+fn time(unix_ms: u64) -> String {
+    let time = i64::try_from(unix_ms).ok().and_then(DateTime::from_timestamp_millis);
+    time.unwrap_or(DateTime::<Utc>::MAX_UTC).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 impl Family for Gemini {
@@ -65,6 +64,11 @@ impl Family for Gemini {
 
     fn model<'a>(&'a self, _fields: &'a Fields<'_>) -> Option<&'a str> {
         Some(&self.model)
+    }
+
+    /// The model stands in the path.
+    fn identity<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Owned([body, b"\n", self.model.as_bytes()].concat())
     }
 
     fn read<'a>(&'a self, fields: &'a Fields<'_>) -> Result<Asked<'a>, ApiError> {

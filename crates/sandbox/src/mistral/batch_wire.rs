@@ -22,6 +22,7 @@ const RULES: Rules = Rules {
     max_line_bytes: 64 * 1024 * 1024,
     creates_per_hour: None,
     max_batches: None,
+    max_queued_requests: None,
     one_model: true,
     error_file: Errors::OwnFile,
     // Nobody says that they are, so a client must not need it.

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::family::Objection;
 use crate::openai;
@@ -11,8 +10,8 @@ use crate::reply::{JSON, Reply};
 
 /// An error as the API tells it.
 #[derive(Debug, Serialize)]
+#[serde(tag = "object", rename = "error")]
 pub(crate) struct ApiError {
-    object: &'static str,
     message: Cow<'static, str>,
     #[serde(rename = "type")]
     kind: Cow<'static, str>,
@@ -20,15 +19,23 @@ pub(crate) struct ApiError {
     code: Option<Cow<'static, str>>,
     /// Field by field, in a 422.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<Value>,
+    detail: Option<Box<[Detail]>>,
     #[serde(skip)]
     status: u16,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Serialize)]
+struct Detail {
+    #[serde(rename = "type")]
+    kind: String,
+    loc: Vec<String>,
+    msg: String,
 }
 
 impl ApiError {
     pub fn new(status: u16, kind: &'static str, code: Option<&'static str>, message: String) -> Self {
         Self {
-            object: "error",
             message: Cow::Owned(message),
             kind: Cow::Borrowed(kind),
             param: None,
@@ -40,9 +47,10 @@ impl ApiError {
 
     /// A 422 about one field of the body.
     pub fn field(name: &str, kind: &str, reason: &str) -> Self {
-        let location: Vec<_> = std::iter::once("body").chain(name.split('.')).collect();
+        let loc = std::iter::once("body").chain(name.split('.').filter(|name| !name.is_empty()));
+        let loc = loc.map(str::to_owned).collect();
         Self {
-            detail: Some(json!([{"type": kind, "loc": location, "msg": reason}])),
+            detail: Some(Box::new([Detail { kind: kind.to_owned(), loc, msg: reason.to_owned() }])),
             ..Self::new(422, "invalid_request_error", None, format!("{name}: {reason}"))
         }
     }
@@ -116,16 +124,21 @@ impl From<&Objection<'_>> for ApiError {
                 "Prompt contains {prompt_tokens} tokens and {answer_tokens} were asked for, too large for model with \
                  {context_tokens} maximum context length"
             )),
-            Objection::Marker(error) => {
-                Self::new(400, "invalid_request_error", Some("sandbox_marker_invalid"), format!("Sandbox marker: {error}."))
-            }
+            Objection::Marker(error) => Self::new(
+                400,
+                "invalid_request_error",
+                Some("sandbox_marker_invalid"),
+                format!("Sandbox marker: {error}."),
+            ),
             Objection::ContentFilter => {
                 let message = "The prompt was refused by the content filter.".to_owned();
                 Self::new(400, "invalid_request_error", Some("content_filter"), message)
             }
             Objection::Quota => Self::new(402, "payment_required", None, "The usage limit is reached.".to_owned()),
             Objection::Status { status, code, kind } => Self::on_demand(status, code, kind),
-            Objection::LogFailed => Self::server("The sandbox cannot write its oracle log; is the disk full?".to_owned()),
+            Objection::LogFailed => {
+                Self::server("The sandbox cannot write its oracle log; is the disk full?".to_owned())
+            }
         }
     }
 }

@@ -45,8 +45,8 @@ struct Creation {
 pub(super) async fn create(call: &Call<'_>, body: Incoming, answered: bool) -> Result<Reply, ApiError> {
     let max_bytes = call.config.batch.max_bytes.unwrap_or(Mistral.rules().max_bytes);
     let inline = receive_inline(call.sandbox, &call.config, body, max_bytes).await.map_err(|error| refused(&error))?;
-    let creation: Creation = serde_json::from_slice(&inline.rest)
-        .map_err(|error| ApiError::field("", "value_error", &error.to_string()))?;
+    let creation: Creation =
+        serde_json::from_slice(&inline.rest).map_err(|error| ApiError::field("", "value_error", &error.to_string()))?;
     let new = new(call, creation, inline, answered)?;
     let job = batch::create(call.sandbox, &call.config, new).map_err(not_created)?;
     Ok(Reply::json(&object(&job, call.sandbox.clock.now())))
@@ -86,9 +86,11 @@ fn check_metadata(metadata: Option<&BTreeMap<String, String>>) -> Result<(), Api
     let mut pairs = metadata.into_iter().flatten();
     match pairs.find(|(key, value)| !fits(key, 32) || !fits(value, 512)) {
         None => Ok(()),
-        Some((key, _)) => {
-            Err(ApiError::field(&format!("metadata.{key}"), "string_too_long", "keys have 1 to 32, values 1 to 512 characters"))
-        }
+        Some((key, _)) => Err(ApiError::field(
+            &format!("metadata.{key}"),
+            "string_too_long",
+            "keys have 1 to 32, values 1 to 512 characters",
+        )),
     }
 }
 
@@ -97,7 +99,11 @@ fn input(call: &Call<'_>, creation: &Creation, inline: Inline, answered: bool) -
     match (creation.input_files.as_deref(), inline.requests) {
         (Some([id]), None) => {
             let file = find_file(call, id)?;
-            if file.purpose == "batch" { Ok(file) } else { Err(ApiError::bad_request(format!("{id} is not for batch"))) }
+            if file.purpose == "batch" {
+                Ok(file)
+            } else {
+                Err(ApiError::bad_request(format!("{id} is not for batch")))
+            }
         }
         (None, Some(requests)) if requests.lines > MAX_INLINE => {
             Err(ApiError::field("requests", "too_long", "List should have at most 10000 items"))

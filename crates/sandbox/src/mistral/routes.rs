@@ -31,7 +31,8 @@ async fn other(sandbox: &Arc<Sandbox>, request: Request<body::Incoming>) -> Repl
     let path = parts.uri.path();
     if let Some(id) = path.strip_prefix("/mistral/signed/") {
         let call = &Call::new(sandbox, &config, "", &parts);
-        return operate(sandbox, &Mistral, Operation::Download, body, async |_, _| files::content(call, id).await).await;
+        return operate(sandbox, &Mistral, Operation::Download, body, async |_, _| files::content(call, id).await)
+            .await;
     }
     let key = match Mistral.authenticate(&config, Mistral.key(&parts.headers)) {
         Ok(key) => key,

@@ -48,7 +48,7 @@ pub(super) fn object(openai: OpenAi, batch: &ProviderBatch, now: Moment) -> Valu
 fn status(openai: OpenAi, stage: Stage) -> &'static str {
     let (usual, capitalised) = match stage {
         Stage::Validating => ("validating", "Validating"),
-        Stage::Running => ("in_progress", "InProgress"),
+        Stage::Running => ("in_progress", "In_progress"),
         Stage::Finalizing => ("finalizing", "Finalizing"),
         Stage::Completed => ("completed", "Completed"),
         Stage::Failed => ("failed", "Failed"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::OpenAi;
+use super::error::ApiError;
 use crate::batch::{
     self, Answer, At, Item, Measured, Operation, Problem, ProviderBatch, RowKind, RowResult, Rules, Stage, Token, Wire,
 };
@@ -102,7 +103,10 @@ impl Wire for OpenAi {
         Problem::invalid_json(1, "it begins with a byte order mark")
     }
 
-    fn error(&self, _operation: Option<Operation>, status: u16) -> Reply {
+    fn error(&self, operation: Option<Operation>, status: u16) -> Reply {
+        if operation.is_some() && status == 404 {
+            return ApiError::no_such_object().into();
+        }
         batch::error(self, status, 0)
     }
 

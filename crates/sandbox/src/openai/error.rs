@@ -20,6 +20,27 @@ pub(crate) struct ApiError {
     pub kind: Cow<'static, str>,
     pub param: Option<String>,
     pub code: Option<Cow<'static, str>>,
+    /// Azure's details of a content filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub innererror: Option<&'static InnerError>,
+}
+
+/// What Azure's content filter found.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct InnerError {
+    code: &'static str,
+    content_filter_result: ContentFilterResult,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct ContentFilterResult {
+    violence: Finding,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Finding {
+    filtered: bool,
+    severity: &'static str,
 }
 
 #[derive(Serialize)]
@@ -35,6 +56,7 @@ impl ApiError {
             message: Cow::Owned(message),
             kind: Cow::Borrowed("invalid_request_error"),
             param: param.map(str::to_owned),
+            innererror: None,
             code: code.map(Cow::Borrowed),
         }
     }
@@ -89,6 +111,11 @@ impl ApiError {
         Self::invalid(404, message, None, Some("unknown_url"))
     }
 
+    /// The usual 404 of a file or a batch.
+    pub fn no_such_object() -> Self {
+        Self::invalid(404, "No such object.".to_owned(), Some("id"), None)
+    }
+
     pub fn unknown_model(model: &str) -> Self {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         Self::invalid(404, message, None, Some("model_not_found"))
@@ -108,6 +135,15 @@ impl ApiError {
         Self::invalid(400, message, Some("prompt"), Some("content_filter"))
     }
 
+    /// The same with what Azure adds.
+    pub fn azure_content_filter() -> Self {
+        const POLICY: InnerError = InnerError {
+            code: "ResponsibleAIPolicyViolation",
+            content_filter_result: ContentFilterResult { violence: Finding { filtered: true, severity: "high" } },
+        };
+        Self { innererror: Some(&POLICY), ..Self::content_filter() }
+    }
+
     pub fn invalid_marker(error: &InvalidFault) -> Self {
         let message = format!("Sandbox marker: {error}.");
         Self::invalid(400, message, Some("messages"), Some("sandbox_marker_invalid"))
@@ -122,6 +158,7 @@ impl ApiError {
                 Limit::Tokens => "tokens",
             }),
             param: None,
+            innererror: None,
             code: Some(Cow::Borrowed("rate_limit_exceeded")),
         }
     }
@@ -132,6 +169,7 @@ impl ApiError {
             message: Cow::Borrowed("You exceeded your current quota; check your plan and billing details."),
             kind: Cow::Borrowed("insufficient_quota"),
             param: None,
+            innererror: None,
             code: Some(Cow::Borrowed("insufficient_quota")),
         }
     }
@@ -144,12 +182,20 @@ impl ApiError {
             message: Cow::Borrowed(message),
             kind: kind.map_or(Cow::Borrowed(usual_kind), |kind| Cow::Owned(kind.to_owned())),
             param: None,
+            innererror: None,
             code: code.map(|code| Cow::Owned(code.to_owned())).or(usual_code.map(Cow::Borrowed)),
         }
     }
 
     pub fn server(message: String) -> Self {
-        Self { status: 500, message: Cow::Owned(message), kind: Cow::Borrowed("server_error"), param: None, code: None }
+        Self {
+            status: 500,
+            message: Cow::Owned(message),
+            kind: Cow::Borrowed("server_error"),
+            param: None,
+            code: None,
+            innererror: None,
+        }
     }
 
     pub fn log_failed() -> Self {
@@ -158,6 +204,7 @@ impl ApiError {
             message: Cow::Borrowed("The sandbox cannot write its oracle log; is the disk full?"),
             kind: Cow::Borrowed("server_error"),
             param: None,
+            innererror: None,
             code: Some(Cow::Borrowed("sandbox_log_failed")),
         }
     }

@@ -20,12 +20,7 @@ const USUAL_LIFE: Duration = Duration::from_hours(30 * 24);
 const PURPOSES: [&str; 6] = ["assistants", "batch", "evals", "fine-tune", "user_data", "vision"];
 
 /// `POST /files`
-pub(super) async fn upload(
-    call: &Call<'_>,
-    openai: OpenAi,
-    body: Incoming,
-    answered: bool,
-) -> Result<Reply, ApiError> {
+pub(super) async fn upload(call: &Call<'_>, openai: OpenAi, body: Incoming, answered: bool) -> Result<Reply, ApiError> {
     let max_bytes = call.config.batch.max_bytes.unwrap_or(openai.own_rules().max_bytes);
     let mut upload = receive(call.sandbox, &call.config, &call.headers, body, max_bytes)
         .await
@@ -34,7 +29,10 @@ pub(super) async fn upload(
     if !PURPOSES.contains(&purpose.as_str()) {
         return Err(ApiError::not_one_of("purpose", &purpose, &PURPOSES));
     }
-    let life = life(openai, upload.field("expires_after[anchor]"), upload.field("expires_after[seconds]"))?;
+    // Azure writes the names with a point.
+    let field =
+        |name: &str| upload.field(&format!("expires_after[{name}]")).or(upload.field(&format!("expires_after.{name}")));
+    let life = life(openai, field("anchor"), field("seconds"))?;
     let received = upload.file.take().ok_or_else(|| ApiError::missing("file"))?;
     if purpose == "batch" && Path::new(&received.name).extension() != Some("jsonl".as_ref()) {
         let message = format!("Invalid file format: '{}' must end in .jsonl.", received.name);

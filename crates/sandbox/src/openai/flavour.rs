@@ -48,6 +48,7 @@ impl OpenAi {
             max_line_bytes: 64 * 1024 * 1024,
             creates_per_hour: Some(2_000),
             max_batches: None,
+            max_queued_requests: None,
             one_model: true,
             error_file: Errors::OwnFile,
             tells_unfinished: true,

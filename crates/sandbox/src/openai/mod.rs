@@ -68,7 +68,10 @@ impl Family for OpenAi {
     }
 
     fn error(&self, objection: &Objection<'_>) -> ApiError {
-        objection.into()
+        match (self, objection) {
+            (Self::Azure, Objection::ContentFilter) => ApiError::azure_content_filter(),
+            _ => objection.into(),
+        }
     }
 
     fn error_reply(error: ApiError, _seq: u64) -> Reply {

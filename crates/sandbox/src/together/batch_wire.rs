@@ -21,6 +21,7 @@ const RULES: Rules = Rules {
     max_line_bytes: 10_000_000,
     creates_per_hour: None,
     max_batches: None,
+    max_queued_requests: None,
     one_model: true,
     error_file: Errors::OwnFile,
     tells_unfinished: true,

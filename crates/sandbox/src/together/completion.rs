@@ -74,8 +74,7 @@ fn message(content: Content<'_>, out: &mut Vec<u8>) {
 
 fn end(completion: &Completion<'_>, out: &mut Vec<u8>) {
     out.push(b']');
-    let (prompt, cached, answer) =
-        (completion.prompt_tokens, completion.cached_tokens, completion.completion_tokens());
+    let (prompt, cached, answer) = (completion.prompt_tokens, completion.cached_tokens, completion.completion_tokens());
     match completion.usage {
         ReportedUsage::True => put_usage(out, [prompt, answer, prompt.saturating_add(answer)], cached),
         ReportedUsage::Absent => {}

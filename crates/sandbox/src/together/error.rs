@@ -17,6 +17,7 @@ pub(super) fn of(objection: &Objection<'_>) -> ApiError {
             kind: Cow::Borrowed("credit_limit"),
             param: None,
             code: None,
+            innererror: None,
         },
         _ => objection.into(),
     }
@@ -40,6 +41,9 @@ impl BatchError {
 
     /// The usual error of a status.
     pub fn usual(status: u16) -> Self {
+        if status == 404 {
+            return ApiError::no_such_object().into();
+        }
         let objection = Objection::Status { status, code: None, kind: None };
         ApiError::from(&objection).into()
     }

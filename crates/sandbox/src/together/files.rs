@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Together;
 use crate::batch::{
-    Received, StoredFile, Upload, UploadError, Wire, Writer, delete_file, download, keep, receive,
+    Received, StoredFile, Token, Upload, UploadError, Wire, Writer, delete_file, download, keep, receive,
 };
 use crate::call::Call;
 use crate::config::Config;
@@ -27,6 +27,8 @@ const PURPOSES: [&str; 7] =
 pub(crate) struct Slots(Mutex<HashMap<String, Slot>>);
 
 struct Slot {
+    /// Of the id, which is given out before there is a file.
+    token: Token,
     name: String,
     purpose: String,
     /// Its content, once it has been put.
@@ -45,8 +47,9 @@ pub(super) async fn upload(call: &Call<'_>, body: Incoming, answered: bool) -> R
 pub(super) async fn announce(call: &Call<'_>, body: Incoming) -> Result<Reply, ApiError> {
     let upload = form(call, body).await?;
     let (name, purpose) = announced(&upload)?;
-    let id = Together.file_id(call.sandbox.batches.token());
-    call.sandbox.slots.lock().insert(id.clone(), Slot { name, purpose, received: None });
+    let token = call.sandbox.batches.token();
+    let id = Together.file_id(token);
+    call.sandbox.slots.lock().insert(id.clone(), Slot { token, name, purpose, received: None });
     let host = call.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let location = format!("http://{host}/together/uploads/{id}?signature=sandbox");
     let reply = Reply::new(302, "text/plain", Vec::new());
@@ -83,7 +86,9 @@ pub(super) async fn put(
 /// `POST /v1/files/{id}/preprocess`: keeps what has been put.
 pub(super) fn preprocess(call: &Call<'_>, id: &str, answered: bool) -> Result<Reply, ApiError> {
     let slot = call.sandbox.slots.lock().remove(id).ok_or_else(|| unknown(id))?;
-    let received = slot.received.ok_or_else(|| ApiError::invalid(400, format!("File {id} has no content"), None, None))?;
+    let mut received =
+        slot.received.ok_or_else(|| ApiError::invalid(400, format!("File {id} has no content"), None, None))?;
+    received.place.0 = slot.token;
     keep_as(call, received, slot.name, slot.purpose, answered)
 }
 

@@ -75,6 +75,19 @@ impl Sandbox {
         self.client.post(url).bearer_auth("test-key").json(body).send().await
     }
 
+    /// Sends a message as Anthropic wants it.
+    pub async fn anthropic(&self, body: &Value) -> Response {
+        let url = format!("http://{}/anthropic/v1/messages", self.address);
+        let request = self.client.post(url).header("x-api-key", "test-key").header("anthropic-version", "2023-06-01");
+        request.json(body).send().await.expect("an answer")
+    }
+
+    /// Asks the model for content as Gemini wants it.
+    pub async fn gemini(&self, model: &str, body: &Value) -> Response {
+        let url = format!("http://{}/gemini/v1beta/models/{model}:generateContent", self.address);
+        self.client.post(url).header("x-goog-api-key", "test-key").json(body).send().await.expect("an answer")
+    }
+
     pub async fn stats(&self) -> Stats {
         let url = format!("http://{}/_sandbox/stats", self.address);
         let response = self.client.get(url).send().await.expect("stats");
@@ -127,6 +140,16 @@ impl Sandbox {
 
 pub fn request(model: &str, prompt: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": prompt}]})
+}
+
+/// The least that Anthropic takes.
+pub fn message(prompt: &str) -> Value {
+    json!({"model": "echo", "max_tokens": 1000, "messages": [{"role": "user", "content": prompt}]})
+}
+
+/// The least that Gemini takes.
+pub fn contents(prompt: &str) -> Value {
+    json!({"contents": [{"role": "user", "parts": [{"text": prompt}]}]})
 }
 
 /// Status and `error` object.

@@ -1,8 +1,7 @@
 //! `gristmill migrate`
 
-use anyhow::Context as _;
-
 use super::{ConfigFile, say};
+use crate::defaults::Added;
 use crate::services;
 
 #[derive(Debug, clap::Args)]
@@ -13,7 +12,10 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let db = services::database(&arguments.config.load()?)?;
-    db.migrate().await.context("the schema could not be brought up to date")?;
+    let added = services::migrate(&db).await?;
     say("The schema is up to date.");
+    if added != Added::default() {
+        say(&format!("Default records added: {} providers, {} models.", added.providers, added.models));
+    }
     Ok(())
 }

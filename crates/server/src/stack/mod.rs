@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 pub use self::provision::Access;
 use self::state::StateDir;
 use crate::config::Config;
-use crate::services::Services;
+use crate::services::{Services, migrate};
 
 /// A running stack.
 pub struct Stack {
@@ -60,11 +60,7 @@ impl Stack {
             config.master_key = Some(state.master_key()?);
         }
         let services = Services::open(config).await?;
-        services
-            .db
-            .migrate()
-            .await
-            .context("the schema could not be brought up to date; another --dir starts afresh")?;
+        migrate(&services.db).await.context("the database can't be used; another --dir starts afresh")?;
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let sandbox_listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;

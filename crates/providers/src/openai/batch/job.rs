@@ -1,28 +1,33 @@
 //! What a provider says of a provider batch.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::provider_batch::{RemoteStatus, ResultFiles, ValidationError};
 use serde::Deserialize;
 
 use super::list::Entry;
+use crate::lenient::lenient;
 use crate::{Polled, Wanted};
 
 /// The field of a provider batch's metadata that holds its tag.
 pub(crate) const TAG: &str = "gristmill";
 
-/// Clocks of both sides may differ by this much.
-const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(10);
-
-/// OpenAI's batch object. What is missing, null or empty is absent.
+/// OpenAI's batch object. What is missing, null, empty or of another shape is absent.
 #[derive(Deserialize)]
 pub(crate) struct Job {
     pub id: String,
+    #[serde(default, deserialize_with = "lenient")]
     status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     input_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     output_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     error_file_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     errors: Option<Errors>,
+    #[serde(default, deserialize_with = "lenient")]
     created_at: Option<Time>,
+    #[serde(default, deserialize_with = "lenient")]
     request_counts: Option<Counts>,
     metadata: Option<serde_json::Value>,
 }
@@ -38,14 +43,17 @@ pub(crate) enum Time {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Errors {
-    Object { data: Option<Vec<JobError>> },
+    Object { data: Vec<JobError> },
     List(Vec<JobError>),
 }
 
 #[derive(Deserialize)]
 struct JobError {
+    #[serde(default, deserialize_with = "lenient")]
     code: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     line: Option<u64>,
 }
 
@@ -87,8 +95,7 @@ impl Job {
 
     pub fn polled(self) -> Polled {
         let errors = match self.errors {
-            Some(Errors::Object { data }) => data.unwrap_or_default(),
-            Some(Errors::List(list)) => list,
+            Some(Errors::Object { data: list } | Errors::List(list)) => list,
             None => Vec::new(),
         };
         Polled {
@@ -134,15 +141,6 @@ pub(crate) fn status(word: &str) -> RemoteStatus {
     }
 }
 
-/// Whether a page of a list, newest first, goes back to before what is searched for. That lists are newest first is observed, not
-/// promised: a page in another order says nothing.
-pub(crate) fn goes_back_before(wanted: &Wanted<'_>, times: impl Iterator<Item = Option<DateTime<Utc>>>) -> bool {
-    let Some(times) = times.collect::<Option<Vec<_>>>() else { return false };
-    times.is_sorted_by(|newer, older| newer >= older)
-        && times.first() > times.last()
-        && times.last().is_some_and(|oldest| *oldest < wanted.since - CLOCK_SLACK)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +180,16 @@ mod tests {
             assert_eq!((polled.status, polled.errors), (RemoteStatus::Failed, vec![error]));
         }
         assert!(polled(r#"{"id":"b","status":"failed","errors":{"data":null}}"#).errors.is_empty());
+    }
+
+    #[test]
+    fn odd_values_hide_nothing_else() {
+        let polled = polled(
+            r#"{"id":"b","status":"completed","output_file_id":"f1","error_file_id":7,"errors":"none","created_at":{},
+            "request_counts":[1],"metadata":[]}"#,
+        );
+        assert_eq!((polled.status, polled.files.output.as_deref()), (RemoteStatus::Done, Some("f1")));
+        assert_eq!((polled.files.errors, polled.errors.len(), polled.done), (None, 0, None));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::driver::Reply;
-use crate::openai::completion::{self, Classify, invalid};
-use crate::openai::error::{Signs, classify_code};
+use crate::openai::completion;
+use crate::openai::error::{Classify, Signs, classify_code};
 
 #[derive(Deserialize)]
 struct Id<'a> {
@@ -41,7 +41,7 @@ pub(crate) fn id(line: &[u8]) -> Option<Cow<'_, str>> {
 pub(crate) fn read(line: &[u8], classify: Classify) -> Reply {
     let Line { response, error } = match serde_json::from_slice(line) {
         Ok(line) => line,
-        Err(wrong) => return invalid(format!("not a result: {wrong}")),
+        Err(wrong) => return Reply::invalid(format!("not a result: {wrong}")),
     };
     let status = response.as_ref().and_then(|response| response.status_code);
     let status = status.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..600).contains(status));
@@ -60,7 +60,7 @@ pub(crate) fn read(line: &[u8], classify: Classify) -> Reply {
             Reply { request_id, ..Reply::without_answer(failure) }
         }
         (http_status, _, None) => {
-            Reply { http_status, request_id, ..invalid("a result without a response and without an error") }
+            Reply { http_status, request_id, ..Reply::invalid("a result without a response and without an error") }
         }
     }
 }
@@ -68,9 +68,10 @@ pub(crate) fn read(line: &[u8], classify: Classify) -> Reply {
 fn without_body(status: Option<u16>, signs: &Signs, classify: Classify) -> Failure {
     let (class, code) = match status.filter(|status| *status >= 300) {
         Some(status) => return signs.failure(status, classify(status, signs)),
-        None => classify_code(signs),
+        None => classify_code(signs, classify),
     };
-    Failure::new(class, code, format!("{}: {}", signs.code, signs.message))
+    let said = if signs.code.is_empty() { signs.message.clone() } else { format!("{}: {}", signs.code, signs.message) };
+    Failure::new(class, code, said)
 }
 
 #[cfg(test)]
@@ -152,7 +153,9 @@ mod tests {
         }
         let beside = r#"{"response":{"status_code":429,"body":null},"error":{"code":"insufficient_quota"}}"#;
         assert_eq!(failure(beside), (Class::KeyLevel, "provider_quota_exhausted".to_owned()));
-        assert_eq!(failure(r#"{"error":"out of order"}"#), (Class::Permanent, "provider_rejected".to_owned()));
+        for silent in [r#"{"error":"out of order"}"#, r#"{"error":{}}"#, r#"{"error":{"type":"server_error"}}"#] {
+            assert_eq!(failure(silent), (Class::Transient, "provider_error".to_owned()), "{silent}");
+        }
     }
 
     #[test]

@@ -1,22 +1,36 @@
 //! OpenAI's lists, page by page.
 
-use std::ops::ControlFlow;
-
-use domain::failure::{Class, Failure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::rest::Rest;
 use crate::CallError;
 use crate::call_error::parse;
-
-/// Pages read before a search is given up: what it did not reach is unknown then, and not absent.
-pub(crate) const MAX_PAGES: u32 = 100;
+use crate::list::{MAX_PAGES, too_long};
 
 #[derive(Deserialize)]
 struct Page<T> {
     data: Vec<T>,
     has_more: Option<bool>,
+}
+
+/// An uploaded file.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    pub id: String,
+    filename: Option<String>,
+}
+
+impl Named {
+    pub fn is_named(&self, name: &str) -> bool {
+        self.filename.as_deref() == Some(name)
+    }
+}
+
+impl Entry for Named {
+    fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// What a list holds.
@@ -25,12 +39,12 @@ pub(crate) trait Entry {
 }
 
 impl Rest {
-    /// Shows a list's pages to `look` until it has seen enough or the list ends.
+    /// Shows a list's pages to `look` until it wants no more or the list ends.
     pub async fn pages<T: Entry + DeserializeOwned>(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
-        mut look: impl FnMut(&[T]) -> ControlFlow<()>,
+        mut look: impl FnMut(&[T]) -> bool,
     ) -> Result<(), CallError> {
         let mut after = None::<String>;
         for _ in 0..MAX_PAGES {
@@ -39,15 +53,11 @@ impl Rest {
             let page: Page<T> = parse(&self.list(path, &query).await?)?;
             let Some(last) = page.data.last() else { return Ok(()) };
             // Where pages are unknown, every page is the first one.
-            if look(&page.data).is_break() || page.has_more == Some(false) || after.as_deref() == Some(last.id()) {
+            if !look(&page.data) || page.has_more == Some(false) || after.as_deref() == Some(last.id()) {
                 return Ok(());
             }
             after = Some(last.id().to_owned());
         }
         Err(too_long())
     }
-}
-
-pub(crate) fn too_long() -> CallError {
-    CallError::new(Failure::new(Class::Transient, "provider_list_too_long", "the provider's list has no end in sight"))
 }

@@ -3,13 +3,13 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use domain::failure::Failure;
+use serde::{Deserialize, Serialize};
 
 use crate::CallError;
-use crate::call_error::{Target, or_missing, parse};
+use crate::call_error::{Target, body_of, or_missing, parse};
 use crate::client::{Api, Download, Form, HttpError, HttpReply, retry_after};
-use crate::openai::completion::Classify;
-use crate::openai::error::Signs;
+use crate::openai::error::{Classify, Signs};
 
 /// An API whose errors are this family's, with files as OpenAI has them.
 pub(crate) struct Rest {
@@ -18,22 +18,30 @@ pub(crate) struct Rest {
 }
 
 #[derive(Deserialize)]
-struct Created {
+#[serde(untagged)]
+enum Created {
+    Bare {
+        id: String,
+    },
+    /// Together's provider batches.
+    Wrapped {
+        job: Object,
+    },
+}
+
+#[derive(Deserialize)]
+struct Object {
     id: String,
 }
 
 impl Rest {
-    /// The body of a 2xx.
     fn done(&self, target: Target, reply: Result<HttpReply, HttpError>) -> Result<Bytes, CallError> {
-        let reply = reply?;
-        if reply.status.is_success() {
-            return Ok(reply.body);
-        }
-        let signs = Signs::of_body(&reply.body);
-        let status = reply.status.as_u16();
-        let mut failure = signs.failure(status, (self.classify)(status, &signs));
-        failure.retry_after = retry_after(&reply.headers, SystemTime::now());
-        Err(CallError::refused(target, reply.status, failure))
+        body_of(target, reply, |reply| {
+            let signs = Signs::of_body(&reply.body);
+            let status = reply.status.as_u16();
+            let failure = signs.failure(status, (self.classify)(status, &signs));
+            Failure { retry_after: retry_after(&reply.headers, SystemTime::now()), ..failure }
+        })
     }
 
     pub async fn list(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Bytes, CallError> {
@@ -44,13 +52,15 @@ impl Rest {
         self.done(Target::Object, self.api.get(path, &[]).await)
     }
 
-    pub async fn create(&self, path: &[&str], json: Vec<u8>) -> Result<Bytes, CallError> {
-        self.done(Target::Collection, self.api.post(path, json).await)
+    /// Creates something and gives the provider's id of it.
+    pub async fn create(&self, path: &[&str], body: &impl Serialize) -> Result<String, CallError> {
+        let json = serde_json::to_vec(body).expect("strings and numbers always serialise");
+        self.done(Target::Collection, self.api.post(path, json).await).and_then(|body| id_of(&body))
     }
 
     /// Asks for a cancel. A refusal because it has ended already is a success.
     pub async fn cancel(&self, path: &[&str]) -> Result<(), CallError> {
-        let reply = self.api.post(path, Vec::new()).await;
+        let reply = self.api.post_nothing(path).await;
         if reply.as_ref().is_ok_and(|reply| matches!(reply.status.as_u16(), 400 | 409)) {
             return Ok(());
         }
@@ -59,9 +69,7 @@ impl Rest {
 
     /// Uploads a file and gives the provider's id of it.
     pub async fn upload(&self, path: &[&str], form: Form<'_>) -> Result<String, CallError> {
-        let body = self.done(Target::Collection, self.api.upload_form(path, form).await)?;
-        let file: Created = parse(&body)?;
-        if file.id.is_empty() { Err(CallError::unreadable("the file has no id")) } else { Ok(file.id) }
+        self.done(Target::Collection, self.api.upload_form(path, form).await).and_then(|body| id_of(&body))
     }
 
     pub async fn download(&self, file: &str, into: &mut Download) -> Result<(), CallError> {
@@ -71,4 +79,11 @@ impl Rest {
     pub async fn delete_file(&self, file: &str) -> Result<(), CallError> {
         or_missing(self.done(Target::Object, self.api.delete(&["files", file]).await).map(drop))
     }
+}
+
+/// The id of what was created: some wrap it.
+fn id_of(body: &[u8]) -> Result<String, CallError> {
+    let created: Created = parse(body)?;
+    let (Created::Bare { id } | Created::Wrapped { job: Object { id } }) = created;
+    if id.is_empty() { Err(CallError::unreadable("what was created has no id")) } else { Ok(id) }
 }

@@ -36,7 +36,11 @@ impl<'a> Client<'a> {
         Self { sandbox, prefix: "/v1" }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn at(sandbox: &'a Sandbox, prefix: &'static str) -> Self {
+        Self { sandbox, prefix }
+    }
+
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{}{path}", self.sandbox.address, self.prefix)
     }
 
