@@ -1,6 +1,6 @@
 //! Jobs that are disturbed: kills, stops, outages.
 
-mod disturbed;
+pub mod disturbed;
 mod kills;
 mod outage;
 mod own_postgres;

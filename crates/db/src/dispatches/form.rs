@@ -168,7 +168,7 @@ async fn pick(tx: &mut SchedulerTx, job_id: JobId, budget: Budget) -> Result<(Ve
             let in_flight = from_bits(&chunk.in_flight);
             let open = RowSet::full(in_flight.length()).minus(&from_bits(&chunk.closed)).minus(&in_flight);
             let free = chunk.realtime_only.as_ref().map_or_else(|| open.clone(), |kept| open.minus(&from_bits(kept)));
-            let of_row = |whole: i64| to_u64(whole) / u64::from(to_u32(chunk.row_count).max(1));
+            let of_row = |whole: i64| to_u64(whole).div_ceil(u64::from(to_u32(chunk.row_count).max(1)));
             let (row_bytes, row_tokens) = (of_row(chunk.bytes) + budget.overhead, of_row(chunk.tokens));
             let room = (budget.requests - requests)
                 .min(budget.bytes.saturating_sub(bytes) / row_bytes.max(1))

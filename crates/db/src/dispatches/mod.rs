@@ -126,12 +126,13 @@ pub async fn settle(tx: &mut TenantTx, lease: &DispatchLease) -> Result<bool> {
     Ok(true)
 }
 
-/// Opens the rows of a dispatch again that have no outcome. The dispatch is locked.
+/// Opens the rows of a dispatch again that have no outcome, if they are in flight because of it. The dispatch is locked.
 pub(crate) async fn release_rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<()> {
     let chunks = sqlx::query_scalar!(
         "WITH held AS (
-            SELECT c.job_id, c.chunk_no, r.rows FROM dispatch_rows r JOIN chunks c USING (job_id, chunk_no)
-            WHERE r.dispatch_id = $1 ORDER BY c.chunk_no FOR NO KEY UPDATE OF c
+            SELECT c.job_id, c.chunk_no, r.rows
+            FROM dispatches d JOIN dispatch_rows r USING (dispatch_id) JOIN chunks c ON c.job_id = r.job_id AND c.chunk_no = r.chunk_no
+            WHERE d.dispatch_id = $1 AND d.owns_rows ORDER BY c.chunk_no FOR NO KEY UPDATE OF c
         )
         UPDATE chunks c SET in_flight = c.in_flight & ~held.rows,
             has_open = bit_count(c.closed | (c.in_flight & ~held.rows)) < c.row_count

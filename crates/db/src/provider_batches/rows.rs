@@ -60,6 +60,22 @@ pub async fn keep_rows(tx: &mut TenantTx, lease: &DispatchLease, kept: &[Dispatc
     Ok(())
 }
 
+/// How many tokens its rows really have.
+///
+/// # Errors
+/// [`Error::Fenced`]
+pub async fn note_tokens(tx: &mut TenantTx, lease: &DispatchLease, tokens: u64) -> Result<()> {
+    let noted = sqlx::query!(
+        "UPDATE dispatches SET tokens = $3 WHERE dispatch_id = $1 AND lease_epoch = $2",
+        lease.dispatch_id.0,
+        lease.epoch,
+        to_i64(tokens),
+    )
+    .execute(tx.connection())
+    .await?;
+    if noted.rows_affected() == 1 { Ok(()) } else { Err(Error::Fenced) }
+}
+
 /// Opens its rows again that have no outcome, while it goes on itself: what it still brings comes late.
 ///
 /// # Errors

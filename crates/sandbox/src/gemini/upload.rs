@@ -38,6 +38,8 @@ struct Session {
     /// The size that was announced.
     announced: Option<u64>,
     received: u64,
+    /// Whether a client went away while a piece of its body was being written, so that nobody knows how much was.
+    is_torn: bool,
 }
 
 /// The body of the call that begins an upload.
@@ -96,6 +98,7 @@ pub(super) async fn start(call: &Call<'_>, body: Incoming) -> Result<Reply, ApiE
         media_type: media_type.ok_or_else(|| ApiError::invalid("The media type of the file is missing."))?,
         announced,
         received: 0,
+        is_torn: false,
     };
     let id = call.sandbox.batches.token().hex();
     let url = format!("{}/gemini/upload/v1beta/files?upload_id={id}&upload_protocol=resumable", call.origin());
@@ -133,6 +136,9 @@ impl Session {
     /// Takes the piece that begins where the last one ended; also what came of a piece that broke off.
     async fn take(&mut self, headers: &HeaderMap, mut body: Incoming) -> Result<(), ApiError> {
         let writer = self.writer.as_mut().ok_or_else(|| ApiError::invalid("The upload is final."))?;
+        if self.is_torn {
+            return Err(ApiError::new(500, "INTERNAL", "The upload is broken; begin another."));
+        }
         let offset = header(headers, "x-goog-upload-offset").and_then(|offset| offset.parse::<u64>().ok());
         if offset != Some(self.received) {
             return Err(ApiError::invalid(format!("The upload goes on at offset {}.", self.received)));
@@ -140,7 +146,9 @@ impl Session {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| server(&std::io::Error::other(error)))?;
             if let Ok(data) = frame.into_data() {
+                self.is_torn = true;
                 writer.write(&data).await.map_err(|error| server(&error))?;
+                self.is_torn = false;
                 self.received += data.len() as u64;
             }
         }

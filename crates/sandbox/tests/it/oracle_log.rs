@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use sandbox::{Config, Entry, Totals};
+use serde_json::Value;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, contents, message, request};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_stands_in_the_log_once() {
@@ -93,16 +94,27 @@ fn documented_faults() -> Vec<(&'static str, bool)> {
 }
 
 #[tokio::test]
-async fn faults_are_billed_as_documented() {
-    let sandbox = Sandbox::start().await;
-    let faults = documented_faults();
-    for (number, (name, _)) in (1..).zip(&faults) {
-        // Some never end; what counts is logged on arrival.
-        let _connection = sandbox.connect(&format!("[[sandbox:{name}]]")).await;
-        sandbox.until(|stats| stats.requests == number).await;
+async fn faults_are_billed_as_documented_in_every_family() {
+    let anthropic = "x-api-key: test-key\r\nanthropic-version: 2023-06-01";
+    for (path, header, body) in [
+        (
+            "/chat/completions",
+            "authorization: Bearer test-key",
+            (|prompt| request("echo", prompt)) as fn(&str) -> Value,
+        ),
+        ("/anthropic/v1/messages", anthropic, message),
+        ("/gemini/v1beta/models/echo:generateContent", "x-goog-api-key: test-key", contents),
+    ] {
+        let sandbox = Sandbox::start().await;
+        let faults = documented_faults();
+        for (number, (name, _)) in (1..).zip(&faults) {
+            // Some never end; what counts is logged on arrival.
+            let _connection = sandbox.connect_to(path, header, &body(&format!("[[sandbox:{name}]]"))).await;
+            sandbox.until(|stats| stats.requests == number).await;
+        }
+        let requests = sandbox.requests();
+        let logged: Vec<_> =
+            requests.iter().map(|request| (request.fault.as_deref().unwrap_or_default(), request.billed)).collect();
+        assert_eq!(logged, faults, "{path}");
     }
-    let requests = sandbox.requests();
-    let logged: Vec<_> =
-        requests.iter().map(|request| (request.fault.as_deref().unwrap_or_default(), request.billed)).collect();
-    assert_eq!(logged, faults);
 }

@@ -101,8 +101,13 @@ impl Sandbox {
 
     /// Sends `prompt` over a raw connection.
     pub async fn connect(&self, prompt: &str) -> TcpStream {
-        let body = request("echo", prompt).to_string();
-        let head = "POST /chat/completions HTTP/1.1\r\nhost: sandbox\r\nauthorization: Bearer test-key\r\n";
+        self.connect_to("/chat/completions", "authorization: Bearer test-key", &request("echo", prompt)).await
+    }
+
+    /// Sends `body` over a raw connection.
+    pub async fn connect_to(&self, path: &str, header: &str, body: &Value) -> TcpStream {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: sandbox\r\n{header}\r\n");
+        let body = body.to_string();
         let length = body.len();
         let mut stream = TcpStream::connect(self.address).await.expect("connects");
         let request = format!("{head}content-length: {length}\r\n\r\n{body}");

@@ -28,20 +28,27 @@ pub(super) async fn prepare(step: &Step<'_>) -> Result<Next, Halt> {
     if encoded.requests == 0 {
         return step.dissolve().await;
     }
-    if encoded.requests != step.batch.requests {
-        let mut tx = step.context.db.tenant(step.lease.tenant_id).await?;
-        db::provider_batches::keep_rows(&mut tx, step.lease, &encoded.rows, encoded.tokens).await?;
-        tx.commit().await?;
-        let mut tx = step.context.db.scheduler().await?;
-        db::dispatches::wake(&mut tx, step.lease.job_id).await?;
-        tx.commit().await?;
-    }
+    keep(step, &encoded).await?;
     let is_inline = match step.driver.habits().transport {
         Transport::File => false,
         Transport::Inline => true,
         Transport::InlineUpTo(bytes) => encoded.bytes <= bytes,
     };
     if is_inline { create(step, Some(&encoded)).await } else { upload(step, &encoded).await }
+}
+
+/// What did not fit is open again, and what it counts is what was encoded.
+async fn keep(step: &Step<'_>, encoded: &Encoded) -> Result<(), Halt> {
+    let mut tx = step.context.db.tenant(step.lease.tenant_id).await?;
+    if encoded.requests == step.batch.requests {
+        db::provider_batches::note_tokens(&mut tx, step.lease, encoded.tokens).await?;
+        return Ok(tx.commit().await?);
+    }
+    db::provider_batches::keep_rows(&mut tx, step.lease, &encoded.rows, encoded.tokens).await?;
+    tx.commit().await?;
+    let mut tx = step.context.db.scheduler().await?;
+    db::dispatches::wake(&mut tx, step.lease.job_id).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Rows that no provider batch can hold go real time where there is a real-time API, and else fail.
