@@ -99,6 +99,7 @@ const NOT_CODES: &[&str] = &[
     "file_name",
     "file_type",
     "in_progress",
+    "input_no_permissions",
     "insufficient_quota",
     "internal_server_error",
     "invalid_request_error",

@@ -170,3 +170,51 @@ fn limit_groups(gauges: &Gauges, snapshot: &Snapshot) {
 fn number(count: u64) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::TextEncoder;
+    use serde_json::json;
+
+    use super::*;
+
+    fn batches(window_s: u32, submitted_s: u64) -> ProviderBatches {
+        let batch = json!({"window_s": window_s, "max_enqueued_tokens": 1_000});
+        ProviderBatches {
+            limit_group: "key/\"m\"".to_owned(),
+            place: json!({
+                "provider": {"driver": "openai", "base_url": "https://example.org", "batch": batch},
+                "model": {"upstream_model": "m"},
+            }),
+            reserved_tokens: 100,
+            submitted_for: Some(Duration::from_secs(submitted_s)),
+            queued_for: None,
+            creating_for: None,
+        }
+    }
+
+    #[test]
+    fn a_group_s_worst_provider_batch_counts_and_refusals_lower_its_allowance() {
+        let learned = db::metrics::LimitGroup {
+            limit_group: "key/\"m\"".to_owned(),
+            latencies: Vec::new(),
+            enqueued_tokens: Some(400),
+            paused_code: None,
+        };
+        let snapshot = Snapshot {
+            provider_batches: vec![batches(100, 50), batches(10, 9)],
+            limit_groups: vec![learned],
+            ..Snapshot::default()
+        };
+        let text = TextEncoder::new().encode_to_string(&gather(&snapshot)).expect("well-formed");
+        for line in [
+            r#"gristmill_provider_batch_window_ratio{limit_group="key/\"m\""} 0.9"#,
+            r#"gristmill_allowance_reserved_tokens{limit_group="key/\"m\""} 200"#,
+            r#"gristmill_allowance_limit_tokens{limit_group="key/\"m\""} 400"#,
+            "gristmill_remote_objects 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        assert!(!text.contains("queued_ratio") && !text.contains("example.org"), "{text}");
+    }
+}

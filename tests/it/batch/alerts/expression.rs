@@ -26,6 +26,11 @@ impl Scrape {
         self.0.keys().map(|(name, _)| name.as_str())
     }
 
+    /// The names of all labels.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().flat_map(|(_, labels)| labels.keys()).map(String::as_str)
+    }
+
     /// The value of a series such as `metric{a="b"}`.
     pub fn value(&self, series: &str) -> anyhow::Result<f64> {
         self.0.get(&selector(series)?).copied().with_context(|| format!("no {series} in {self:#?}"))
