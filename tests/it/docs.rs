@@ -3,5 +3,5 @@
 mod architecture;
 mod commands;
 mod lists;
-mod pages;
+pub mod pages;
 mod snippets;

@@ -232,7 +232,7 @@ fn bootstrap(environment: &[(String, String)], log: &Path) -> anyhow::Result<Str
 }
 
 /// A port that nobody has at this moment.
-fn free_port() -> anyhow::Result<u16> {
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 

@@ -19,7 +19,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/audit", get(later))
         .route("/v1/webhook_endpoints", get(later).post(later))
         .route("/v1/webhook_endpoints/{*rest}", get(later).post(later).patch(later).delete(later))
-        .route("/metrics", get(without_key))
         .route("/docs", get(without_key))
         .route("/", get(without_key))
 }

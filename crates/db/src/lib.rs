@@ -14,6 +14,7 @@ pub mod dispatches;
 pub mod items;
 pub mod jobs;
 pub mod limit_groups;
+pub mod metrics;
 pub mod models;
 pub mod outcomes;
 pub mod provider_batches;

@@ -13,7 +13,7 @@ use domain::storage_uri::StorageUri;
 use providers::client::HttpClient;
 use secrecy::ExposeSecret;
 
-use crate::StepError;
+use crate::{Metrics, StepError};
 
 /// Handles that a worker's tasks share.
 #[derive(Debug, Clone)]
@@ -23,6 +23,7 @@ pub struct Context {
     pub work: WorkSpace,
     pub master_key: Arc<MasterKey>,
     pub http: HttpClient,
+    pub metrics: Metrics,
     pub options: Options,
 }
 

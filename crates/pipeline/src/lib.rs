@@ -3,6 +3,7 @@
 mod context;
 mod error;
 mod job;
+mod metrics;
 
 pub mod worker;
 
@@ -16,4 +17,5 @@ pub mod check;
 
 pub use context::{Context, Options};
 pub use error::StepError;
+pub use metrics::Metrics;
 pub use run::registry::Registry;

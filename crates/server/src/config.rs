@@ -74,7 +74,7 @@ pub struct Worker {
     pub backoff_cap_ms: u64,
     /// Longest reply of a provider that is read, in bytes.
     pub max_reply_bytes: usize,
-    /// Where a worker process serves `/healthz` and `/readyz`. None: nowhere.
+    /// Where a worker process serves `/healthz`, `/readyz` and `/metrics`. None: nowhere.
     pub listen: Option<SocketAddr>,
 }
 

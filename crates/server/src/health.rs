@@ -1,4 +1,4 @@
-//! Health of a worker process, which has no API of its own.
+//! Health and metrics of a worker process, which has no API of its own.
 
 use std::time::Duration;
 
@@ -12,8 +12,13 @@ use tokio_util::sync::CancellationToken;
 /// How long the database may take to answer before the worker calls itself not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Serves `/healthz` (the process runs) and `/readyz` (the database answers) until `stop` is cancelled.
-pub async fn serve(db: Database, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+/// Serves `/healthz` (the process runs), `/readyz` (the database answers) and `metrics` until `stop` is cancelled.
+pub async fn serve(
+    db: Database,
+    metrics: Router,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let ready = move || {
         let db = db.clone();
         async move {
@@ -25,6 +30,6 @@ pub async fn serve(db: Database, listener: TcpListener, stop: CancellationToken)
             }
         }
     };
-    let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
+    let router = metrics.route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
     Ok(axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?)
 }

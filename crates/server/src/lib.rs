@@ -7,6 +7,7 @@ pub mod config;
 
 mod defaults;
 mod health;
+mod metrics;
 mod services;
 mod shutdown;
 mod telemetry;

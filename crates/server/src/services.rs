@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::defaults::{self, Added};
-use crate::environment;
+use crate::{environment, metrics};
 
 /// What open requests get to end after a stop, so that a stalled download can't hold the process.
 const DRAIN: Duration = Duration::from_secs(15);
@@ -28,6 +28,7 @@ pub struct Services {
     pub stores: Stores,
     pub work: WorkSpace,
     pub master_key: Arc<MasterKey>,
+    metrics: pipeline::Metrics,
     config: Config,
 }
 
@@ -82,7 +83,7 @@ impl Services {
         if config.database.require_durable {
             db.ensure_durable().await.context("the database that GRISTMILL_DATABASE_URL names can't be used")?;
         }
-        Ok(Self { db, stores, work, master_key: Arc::new(master_key), config })
+        Ok(Self { db, stores, work, master_key: Arc::new(master_key), metrics: pipeline::Metrics::default(), config })
     }
 
     /// Serves the API until `stop` is cancelled and the requests under way are answered, or 15 s have passed since.
@@ -99,7 +100,12 @@ impl Services {
                 ..api::Config::default()
             },
         };
-        serve(listener, api::router(app), stop, DRAIN).await
+        serve(listener, api::router(app).merge(self.metrics_route()), stop, DRAIN).await
+    }
+
+    /// `/metrics` alone.
+    pub fn metrics_route(&self) -> Router {
+        metrics::route(self.db.clone(), self.metrics.clone())
     }
 
     /// Works until `stop` is cancelled and what was in hand is handed back.
@@ -120,6 +126,7 @@ impl Services {
             work: self.work.clone(),
             master_key: self.master_key.clone(),
             http,
+            metrics: self.metrics.clone(),
             options: self.config.pipeline(),
         })
     }

@@ -1,5 +1,6 @@
 //! The batch route, end to end, against the sandbox's provider batches.
 
+mod alerts;
 mod budgets;
 mod catalogue;
 mod control;

@@ -29,7 +29,8 @@ async fn prolong(worker: &Worker, beat: Instant) -> db::Result<()> {
     let steps = db::steps::heartbeat(&mut tx, worker.id, &steps, lease).await?.into_iter().collect();
     let dispatches = db::dispatches::heartbeat(&mut tx, worker.id, &dispatches, lease).await?.into_iter().collect();
     tx.commit().await?;
-    worker.held.keep_only(&before, &steps, &dispatches);
+    let lost = worker.held.keep_only(&before, &steps, &dispatches);
+    worker.context.metrics.lost_leases.inc_by(lost);
     worker.held.prolong(beat, lease);
     Ok(())
 }

@@ -131,22 +131,26 @@ impl Held {
     }
 
     /// After a heartbeat: what was held before it, and is no longer ours, is given up. What was claimed meanwhile is not looked at.
+    /// Returns how many leases were lost.
     pub(crate) fn keep_only(
         &self,
         before: &Leases,
         steps: &HashMap<StepId, i32>,
         dispatches: &HashMap<DispatchId, i32>,
-    ) {
+    ) -> u64 {
+        let mut lost = 0;
         for (id, held) in before.steps.iter().filter(|(id, held)| steps.get(id) != Some(&held.epoch)) {
             // A step that has just ended is no loss.
             if self.steps().contains_key(id) {
                 tracing::warn!(step.id = %id, "lease lost");
+                lost += 1;
             }
             held.lost.cancel();
         }
         for (id, held) in before.dispatches.iter().filter(|(id, held)| dispatches.get(id) != Some(&held.epoch)) {
             if self.dispatches().contains_key(id) {
                 tracing::warn!(dispatch.id = %id, "lease lost");
+                lost += 1;
             }
             held.stop.cancel();
         }
@@ -154,9 +158,11 @@ impl Held {
         for (id, held) in given_up {
             if self.provider_batches().contains_key(id) {
                 tracing::warn!(dispatch.id = %id, "lease lost");
+                lost += 1;
             }
             held.lost.cancel();
         }
+        lost
     }
 
     /// No new calls for any dispatch, and no more steps.

@@ -58,7 +58,7 @@ async fn end(worker: &Worker, lease: &DispatchLease, result: Result<Next, Halt>)
         Ok(Next::Gone) => return Ok(()),
         Ok(Next::Again) => hand_back(worker, lease, Duration::ZERO, None).await,
         Ok(Next::Later(delay)) => hand_back(worker, lease, delay, None).await,
-        Err(Halt::Step(StepError::Lost)) => return Ok(()),
+        Err(Halt::Step(StepError::Lost)) => Err(db::Error::Fenced),
         Err(Halt::Step(StepError::FailJob { code, detail })) => {
             tracing::info!(job.id = %lease.job_id, code, "the job failed");
             let mut tx = worker.context.db.tenant(lease.tenant_id).await?;
@@ -69,7 +69,10 @@ async fn end(worker: &Worker, lease: &DispatchLease, result: Result<Next, Halt>)
         Err(halt) => stopped(worker, lease, &halt).await,
     };
     match handed_back {
-        Err(db::Error::Fenced) => Ok(()),
+        Err(db::Error::Fenced) => {
+            worker.context.metrics.fenced.inc();
+            Ok(())
+        }
         other => other,
     }
 }

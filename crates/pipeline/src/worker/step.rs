@@ -74,7 +74,10 @@ async fn end(worker: &Worker, lease: &StepLease, result: Option<Result<(), StepE
     };
     match handed_back {
         Ok(()) => tx.commit().await,
-        Err(db::Error::Fenced) => Ok(()),
+        Err(db::Error::Fenced) => {
+            worker.context.metrics.fenced.inc();
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }

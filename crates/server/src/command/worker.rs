@@ -11,7 +11,7 @@ use crate::{health, shutdown};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Address for /healthz and /readyz [default: none]
+    /// Address for /healthz, /readyz and /metrics [default: none]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -28,7 +28,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match address {
         Some(address) => {
             let listener = TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))?;
-            tokio::try_join!(worker, health::serve(services.db.clone(), listener, stop)).map(drop)
+            tokio::try_join!(worker, health::serve(services.db.clone(), services.metrics_route(), listener, stop))
+                .map(drop)
         }
         None => worker.await,
     }

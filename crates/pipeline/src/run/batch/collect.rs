@@ -32,15 +32,21 @@ pub(super) async fn collect(
     }
     if results.unknown + results.unreadable > 0 {
         let (unknown, unreadable) = (results.unknown, results.unreadable);
+        step.context.metrics.dropped(unknown, unreadable);
         tracing::warn!(dispatch.id = %step.lease.dispatch_id, unknown, unreadable, "results that are nobody's were dropped");
     }
+    let was_done = status == RemoteStatus::Done;
     // One that says it is done and names no file has nothing that could be read.
     let status = if status == RemoteStatus::Done && results.is_empty() && files == ResultFiles::default() {
         RemoteStatus::Lost
     } else {
         status
     };
-    commit_all(step, Arc::new(reconciler(step, results, status))).await?;
+    let missing = commit_all(step, Arc::new(reconciler(step, results, status))).await?;
+    if missing > 0 && was_done {
+        step.context.metrics.missing.inc_by(missing);
+        tracing::warn!(dispatch.id = %step.lease.dispatch_id, missing, "rows are missing in the results; they are tried again");
+    }
     if status == RemoteStatus::Failed && step.batch.owns_rows {
         return validation::failed(step, &errors).await;
     }
@@ -94,8 +100,8 @@ async fn mistaken(step: &Step<'_>) -> Result<Next, Halt> {
     Ok(Next::Again)
 }
 
-/// Chunk by chunk, in order, from where the last holder of the lease stopped.
-async fn commit_all(step: &Step<'_>, reconciler: Arc<Reconciler>) -> Result<(), Halt> {
+/// Chunk by chunk, in order, from where the last holder of the lease stopped. Returns how many rows the results say nothing of.
+async fn commit_all(step: &Step<'_>, reconciler: Arc<Reconciler>) -> Result<u64, Halt> {
     let mut tx = step.context.db.tenant(step.lease.tenant_id).await?;
     let sent = db::provider_batches::request_rows(&mut tx, step.lease).await?;
     tx.commit().await?;
@@ -103,10 +109,7 @@ async fn commit_all(step: &Step<'_>, reconciler: Arc<Reconciler>) -> Result<(), 
     for rows in sent.into_iter().filter(|rows| rows.chunk_no >= step.batch.next_chunk) {
         missing += commit_chunk(step, &reconciler, rows).await?;
     }
-    if missing > 0 && reconciler.status == RemoteStatus::Done {
-        tracing::warn!(dispatch.id = %step.lease.dispatch_id, missing, "rows are missing in the results; they are tried again");
-    }
-    Ok(())
+    Ok(missing)
 }
 
 /// Returns how many rows the results say nothing of.

@@ -45,6 +45,7 @@ pub(super) async fn look(
         });
         db::provider_batches::spawn_duplicate(&mut tx, step.lease, &duplicate, &stage).await?;
         tx.commit().await?;
+        step.context.metrics.duplicates.inc();
         tracing::warn!(dispatch.id = %step.lease.dispatch_id, remote_id = found.id, "a duplicate provider batch was found");
     }
     Ok(())

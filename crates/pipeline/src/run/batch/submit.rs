@@ -176,6 +176,7 @@ async fn send(step: &Step<'_>, intent: Stage, encoded: Option<&Encoded>) -> Resu
     match step.driver.create(&NewBatch { input, tag: &tag, window_s }).await {
         Ok(id) => adopt(step, intent, id, false).await,
         Err(error) if error.ambiguous => {
+            step.context.metrics.lost_creates.inc();
             step.enter(&intent.reply_lost(step.now().await?)?).await?;
             tracing::warn!(dispatch.id = %step.lease.dispatch_id, %error, "whether a provider batch was created is not known");
             Ok(Next::Later(Duration::from_secs(1)))
@@ -209,6 +210,7 @@ async fn refused(step: &Step<'_>, intent: Stage, error: CallError) -> Result<Nex
         let rest = error.failure.retry_after.unwrap_or(step.context.options.backoff.cap / 4);
         let tokens = is_queue.then_some(step.batch.tokens);
         db::provider_batches::note_refusal(&mut tx, &step.batch.limit_group, tokens, rest).await?;
+        step.context.metrics.refusals.inc();
     }
     db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
     tx.commit().await?;

@@ -24,6 +24,7 @@ pub(super) async fn failed(step: &Step<'_>, errors: &[ValidationError]) -> Resul
         let rest = step.context.options.backoff.cap / 4;
         db::provider_batches::note_refusal(&mut tx, &step.batch.limit_group, Some(step.batch.tokens), rest).await?;
         tx.commit().await?;
+        step.context.metrics.refusals.inc();
         return step.dissolve().await;
     }
     if let Some(error) = OF_ALL.iter().find_map(|code| says(code)) {

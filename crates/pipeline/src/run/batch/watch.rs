@@ -49,6 +49,7 @@ pub(super) async fn watch(step: &Step<'_>, remote: Remote) -> Result<Next, Halt>
     match remote.cancel_asked {
         None if is_stuck(step, &remote, polled.status) => {
             tracing::warn!(dispatch.id = %step.lease.dispatch_id, remote_id = remote.id, status = %polled.status, "a provider batch is stuck");
+            step.context.metrics.stuck.inc();
             stop(step, &remote).await
         }
         Some(asked) if step.since(asked) > GIVEN_UP => step.dissolve().await,
@@ -125,6 +126,7 @@ async fn ended(step: &Step<'_>, remote: &Remote, polled: Polled) -> Result<Next,
     }
     db::provider_batches::enter(&mut tx, step.lease, &stage).await?;
     tx.commit().await?;
+    step.context.metrics.ended(status);
     tracing::info!(job.id = %step.lease.job_id, dispatch.id = %step.lease.dispatch_id, remote_id = remote.id, %status, "provider batch ended");
     Ok(Next::Again)
 }
