@@ -54,6 +54,9 @@ pub async fn split(tx: &mut TenantTx, lease: &DispatchLease, rows: &[DispatchRow
     if !fence(tx, lease).await? {
         return Err(Error::Fenced);
     }
+    sqlx::query!("UPDATE remote_objects SET run_at = now() WHERE dispatch_id = $1", lease.dispatch_id.0)
+        .execute(tx.connection())
+        .await?;
     let requests: usize = rows.iter().map(|chunk| chunk.rows.count()).sum();
     let half = requests / 2;
     for (first, count) in [(0, half), (half, requests - half)] {

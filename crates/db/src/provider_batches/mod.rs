@@ -13,7 +13,7 @@ use domain::provider_batch::{RemoteStatus, Stage};
 
 pub use self::allowance::{Need, ask, note_done, note_refusal, others_create, reserve, reserve_again};
 pub use self::duplicates::{spawn_duplicate, split};
-pub use self::rows::{bar_row, bar_rows, keep_rows, note_tokens, request_rows, settle_rows};
+pub use self::rows::{bar_row, bar_rows, keep_rows, note_tokens, request_rows, settle, settle_rows};
 use crate::convert::{to_i64, to_u32, to_u64};
 use crate::dispatches::DispatchLease;
 use crate::jobs::parse_state;

@@ -25,6 +25,7 @@ pub async fn request_rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<Ve
 /// # Errors
 /// [`Error::Fenced`]
 pub async fn keep_rows(tx: &mut TenantTx, lease: &DispatchLease, kept: &[DispatchRows], tokens: u64) -> Result<()> {
+    crate::jobs::lock(tx, lease.job_id).await?;
     if !fence(tx, lease).await? {
         return Err(Error::Fenced);
     }
@@ -57,7 +58,7 @@ pub async fn keep_rows(tx: &mut TenantTx, lease: &DispatchLease, kept: &[Dispatc
     )
     .execute(tx.connection())
     .await?;
-    Ok(())
+    wake(tx, lease).await
 }
 
 /// How many tokens its rows really have.
@@ -76,11 +77,38 @@ pub async fn note_tokens(tx: &mut TenantTx, lease: &DispatchLease, tokens: u64) 
     if noted.rows_affected() == 1 { Ok(()) } else { Err(Error::Fenced) }
 }
 
+/// Settles it: its rows that have no outcome are open again, what it keeps at the provider is to be removed, and it is gone.
+///
+/// # Errors
+/// [`Error::Fenced`]
+pub async fn settle(tx: &mut TenantTx, lease: &DispatchLease) -> Result<()> {
+    crate::jobs::lock(tx, lease.job_id).await?;
+    if !crate::dispatches::settle(tx, lease).await? {
+        return Err(Error::Fenced);
+    }
+    sqlx::query!("UPDATE remote_objects SET run_at = now() WHERE dispatch_id = $1", lease.dispatch_id.0)
+        .execute(tx.connection())
+        .await?;
+    wake(tx, lease).await
+}
+
+/// The job's rows that wait for company look again. Its row is locked.
+async fn wake(tx: &mut TenantTx, lease: &DispatchLease) -> Result<()> {
+    sqlx::query!(
+        "UPDATE jobs SET not_before = NULL, open_since = coalesce(open_since, now()) WHERE job_id = $1 AND state = 'running'",
+        lease.job_id.0,
+    )
+    .execute(tx.connection())
+    .await?;
+    tx.hint().await
+}
+
 /// Opens its rows again that have no outcome, while it goes on itself: what it still brings comes late.
 ///
 /// # Errors
 /// [`Error::Fenced`]
 pub async fn settle_rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<()> {
+    crate::jobs::lock(tx, lease.job_id).await?;
     if !fence(tx, lease).await? {
         return Err(Error::Fenced);
     }
@@ -88,7 +116,7 @@ pub async fn settle_rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<()>
     sqlx::query!("UPDATE dispatches SET owns_rows = false WHERE dispatch_id = $1", lease.dispatch_id.0)
         .execute(tx.connection())
         .await?;
-    Ok(())
+    wake(tx, lease).await
 }
 
 /// A row of it must not go by provider batch again.

@@ -65,9 +65,6 @@ pub(super) async fn watch(step: &Step<'_>, until: DateTime<Utc>, known: &[String
 pub(super) async fn release_rows(context: &Context, lease: &DispatchLease) -> Result<(), Halt> {
     let mut tx = context.db.tenant(lease.tenant_id).await?;
     db::provider_batches::settle_rows(&mut tx, lease).await?;
-    tx.commit().await?;
-    let mut tx = context.db.scheduler().await?;
-    db::dispatches::wake(&mut tx, lease.job_id).await?;
     Ok(tx.commit().await?)
 }
 

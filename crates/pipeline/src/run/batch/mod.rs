@@ -175,14 +175,7 @@ impl Step<'_> {
     /// Its rows that have no outcome are open again, and it is gone, with what it left at the provider.
     async fn settle(&self) -> Result<(), Halt> {
         let mut tx = self.context.db.tenant(self.lease.tenant_id).await?;
-        if !db::dispatches::settle(&mut tx, self.lease).await? {
-            return Err(StepError::Lost.into());
-        }
-        tx.commit().await?;
-        // Lost with a crash here, these two only make things later: the objects' time comes by itself, and so does the job's turn.
-        let mut tx = self.context.db.scheduler().await?;
-        db::remote_objects::release(&mut tx, self.lease.dispatch_id).await?;
-        db::dispatches::wake(&mut tx, self.lease.job_id).await?;
+        db::provider_batches::settle(&mut tx, self.lease).await?;
         Ok(tx.commit().await?)
     }
 }

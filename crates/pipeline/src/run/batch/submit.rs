@@ -47,9 +47,6 @@ async fn keep(step: &Step<'_>, encoded: &Encoded) -> Result<(), Halt> {
         return Ok(tx.commit().await?);
     }
     db::provider_batches::keep_rows(&mut tx, step.lease, &encoded.rows, encoded.tokens).await?;
-    tx.commit().await?;
-    let mut tx = step.context.db.scheduler().await?;
-    db::dispatches::wake(&mut tx, step.lease.job_id).await?;
     Ok(tx.commit().await?)
 }
 

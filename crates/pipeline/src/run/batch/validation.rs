@@ -57,9 +57,6 @@ pub(super) async fn failed(step: &Step<'_>, errors: &[ValidationError]) -> Resul
             let mut tx = step.context.db.tenant(step.lease.tenant_id).await?;
             db::provider_batches::split(&mut tx, step.lease, &sent, step.batch.tokens).await?;
             tx.commit().await?;
-            let mut tx = step.context.db.scheduler().await?;
-            db::remote_objects::release(&mut tx, step.lease.dispatch_id).await?;
-            tx.commit().await?;
             Ok(Next::Gone)
         }
     }
