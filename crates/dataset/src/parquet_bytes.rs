@@ -31,7 +31,9 @@ pub(crate) fn properties() -> WriterPropertiesBuilder {
 }
 
 pub(crate) fn encode(batch: &RecordBatch, properties: WriterProperties) -> Result<Bytes, FileError> {
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))?;
+    // Grown step by step, a buffer of megabytes would be copied and its pages cleared again and again.
+    let room = Vec::with_capacity(batch.get_array_memory_size() / 2 + 4_096);
+    let mut writer = ArrowWriter::try_new(room, batch.schema(), Some(properties))?;
     writer.write(batch)?;
     Ok(writer.into_inner()?.into())
 }

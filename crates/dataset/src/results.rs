@@ -10,13 +10,14 @@ use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
 use bytes::Bytes;
 use domain::money::Money;
 use domain::outcome::{ItemError, Outcome, Status, Usage};
+use parquet::schema::types::ColumnPath;
 
 use crate::chunk::column;
 use crate::parquet_bytes::{FileError, decode as decode_parquet, encode as encode_parquet, properties};
 
 /// Outcomes with the numbers of their rows, in order. Answers are kept as they are, NULs included.
-pub fn encode<'a>(outcomes: impl ExactSizeIterator<Item = (u64, &'a Outcome)> + Clone) -> Result<Bytes, FileError> {
-    let rows = || outcomes.clone().map(|(_, outcome)| outcome);
+pub fn encode(outcomes: &[(u64, &Outcome)]) -> Result<Bytes, FileError> {
+    let rows = || outcomes.iter().map(|(_, outcome)| *outcome);
     let error = |text: fn(&ItemError) -> &String| -> ArrayRef {
         Arc::new(rows().map(|outcome| outcome.error.as_ref().map(text)).collect::<StringArray>())
     };
@@ -24,7 +25,7 @@ pub fn encode<'a>(outcomes: impl ExactSizeIterator<Item = (u64, &'a Outcome)> + 
         Arc::new(UInt64Array::from_iter_values(rows().map(|o| tokens(&o.usage))))
     };
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("row_no", Arc::new(UInt64Array::from_iter_values(outcomes.clone().map(|(row, _)| row))) as ArrayRef, false),
+        ("row_no", Arc::new(UInt64Array::from_iter_values(outcomes.iter().map(|(row, _)| *row))) as ArrayRef, false),
         ("status", Arc::new(UInt8Array::from_iter_values(rows().map(|outcome| outcome.status as u8))), false),
         // Answers of a chunk may be more than 2 GiB together.
         ("response", Arc::new(rows().map(|outcome| outcome.response.as_deref()).collect::<LargeStringArray>()), true),
@@ -46,7 +47,8 @@ pub fn encode<'a>(outcomes: impl ExactSizeIterator<Item = (u64, &'a Outcome)> + 
         ),
         ("attempts", Arc::new(UInt32Array::from_iter_values(rows().map(|outcome| outcome.attempts))), false),
     ])?;
-    encode_parquet(&batch, properties().build())
+    // Answers hardly ever repeat: looking each up in a dictionary would cost more than writing it.
+    encode_parquet(&batch, properties().set_column_dictionary_enabled(ColumnPath::from("response"), false).build())
 }
 
 /// The outcomes that [`encode`] wrote.

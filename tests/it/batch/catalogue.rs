@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tests::{Process, Rig, RigOptions};
 
 use super::support::{LONG, eager, eager_with, offer, patch_batches, run, start, submission, totals};
-use crate::jobs::support::{assert_conserved, assert_good_job_succeeds, output, submit};
+use crate::jobs::support::{assert_conserved, assert_good_job_succeeds, now, output, submit};
 
 /// The same rows on both routes: status, code and finish reason of each, by the output.
 async fn on_both_routes(rows: &[(&str, &str, &str)]) -> anyhow::Result<()> {
@@ -170,8 +170,7 @@ async fn tell(rig: &Rig, secret: &str, remote_id: &str) -> anyhow::Result<u16> {
     use base64::Engine as _;
     let base64 = base64::engine::general_purpose::STANDARD;
     let body = json!({"type": "batch.completed", "data": {"id": remote_id}}).to_string();
-    #[expect(clippy::disallowed_methods, reason = "a signature of this moment")]
-    let seconds = chrono::Utc::now().timestamp();
+    let seconds = now().timestamp();
     let key = base64.decode(secret.trim_start_matches("whsec_"))?;
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &key);
     let signature = aws_lc_rs::hmac::sign(&key, format!("evt_1.{seconds}.{body}").as_bytes());

@@ -1,10 +1,10 @@
 //! Cancel, pause, resume and deadlines while a provider batch runs.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::json;
 
 use super::support::{LONG, eager, eager_with, patch_batches, start, submission, totals};
-use crate::jobs::support::{assert_clean, assert_conserved, output, submit};
+use crate::jobs::support::{assert_clean, assert_conserved, now, output, submit};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_job_keeps_what_its_provider_batch_had_done() -> anyhow::Result<()> {
@@ -62,14 +62,14 @@ async fn a_deadline_cancels_the_provider_batch_and_what_would_not_make_it_goes_r
     patch_batches(&rig, json!({"complete_ms": 60_000, "cancel_ms": 100})).await?;
     let mut submission = submission(&rig, "deadline", 400, |row| format!("deadline {row}"))?;
     // By the window it would be in time, and isn't.
-    submission.deadline = Some(Utc::now() + TimeDelta::seconds(6));
+    submission.deadline = Some(now() + TimeDelta::seconds(6));
     let job_id = submit(&rig, &submission).await?;
     let job = rig.wait(&job_id, LONG).await?;
     assert_conserved(&job, &output(&rig, "deadline.out.csv")?);
     assert!(matches!(job.status.name(), "expired" | "completed"), "{job:?}");
     assert_clean(&rig, &job_id)?;
     // Less time than the provider promises.
-    submission.deadline = Some(Utc::now() + TimeDelta::seconds(2));
+    submission.deadline = Some(now() + TimeDelta::seconds(2));
     submission.output.uri = Some(rig.uri("short.out.csv"));
     let created = totals(&rig)?.batches.created;
     let job_id = submit(&rig, &submission).await?;

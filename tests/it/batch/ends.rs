@@ -143,7 +143,8 @@ async fn i12_i14_every_row_gets_what_its_lines_say_and_no_other() -> anyhow::Res
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_expired_twice_go_real_time() -> anyhow::Result<()> {
     let rig = start(eager()).await?;
-    let text = |row: usize| format!("{row} {}", if row % 10 == 0 { "[[sandbox:batch_expired times=2]]" } else { "" });
+    let text =
+        |row: usize| format!("{row} {}", if row.is_multiple_of(10) { "[[sandbox:batch_expired times=2]]" } else { "" });
     let job = run(&rig, &submission(&rig, "twice", 200, text)?).await?;
     assert_eq!(job.counts.succeeded, 200);
     let table = output(&rig, "twice.out.csv")?;

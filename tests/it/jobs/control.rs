@@ -1,15 +1,14 @@
 //! Pause, resume, cancel, deadlines and suspension.
 
-use std::time::SystemTime;
-
 use anyhow::Context as _;
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration};
 use client::api::TenantChange;
 use serde_json::json;
 use tests::{Rig, RigOptions};
 
 use crate::jobs::support::{
-    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, output, patch_sandbox, requests, submit,
+    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, now, output, patch_sandbox, requests,
+    submit,
 };
 
 /// Some 200 rows a second, so that there is something to stop.
@@ -19,10 +18,6 @@ fn slow() -> RigOptions {
         realtime: json!({"max_concurrency": 8, "timeout_s": 5}),
         ..RigOptions::default()
     }
-}
-
-fn now() -> DateTime<Utc> {
-    SystemTime::now().into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! What the tests of jobs share.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::bail;
+use chrono::{DateTime, Utc};
 use client::api::{Job, JobFilter, Submission};
 use sandbox::Entry;
 use sandbox::log::Request;
@@ -14,6 +15,11 @@ use crate::jobs::table::Table;
 
 /// An outer limit against hanging.
 pub const LONG: Duration = Duration::from_mins(1);
+
+/// The time, as a caller who sets a deadline knows it.
+pub fn now() -> DateTime<Utc> {
+    SystemTime::now().into()
+}
 
 /// A submission that echoes the column `text` into a file of the objects.
 pub fn echo(rig: &Rig, input: &str, output: &str) -> Submission {

@@ -56,7 +56,7 @@ async fn job(app: &TestApp) -> String {
     let lease = claim(app).await;
     let file = WorkFile::ChunkResults { chunk: 0, generation: 0, epoch: 1 };
     let outcomes = sealed.map(|(_, outcome)| Outcome { response: Some("words".into()), ..outcome });
-    let results = dataset::results::encode((0..).zip(outcomes.iter()).collect::<Vec<_>>().into_iter()).expect("a file");
+    let results = dataset::results::encode(&(0..).zip(&outcomes).collect::<Vec<_>>()).expect("a file");
     app.work.job(tenant_id, job_id).put(file, results).await.expect("a file");
     let sealed = Sealed {
         chunk_no: 0,

@@ -67,6 +67,11 @@ impl OutputColumns {
         Ok(Self { schema: Arc::new(schema), inputs })
     }
 
+    /// The column of the answers.
+    pub(super) fn response_name(&self) -> &str {
+        self.schema.field(self.inputs).name()
+    }
+
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }

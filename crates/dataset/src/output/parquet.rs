@@ -10,6 +10,7 @@ use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 
 use super::OutputColumns;
 use crate::chunk::ChunkInput;
@@ -25,7 +26,12 @@ pub(super) fn encode_part(
     chunk: &ChunkInput,
     outcomes: &[Outcome],
 ) -> Result<Bytes, FileError> {
-    let mut writer = ArrowWriter::try_new(Vec::new(), columns.schema().clone(), Some(part_properties()))?;
+    let answers = ColumnPath::from(vec![columns.response_name().to_owned()]);
+    let properties =
+        properties().set_max_row_group_row_count(None).set_column_dictionary_enabled(answers, false).build();
+    let text: usize = outcomes.iter().map(|outcome| outcome.response.as_ref().map_or(0, String::len)).sum();
+    let room = Vec::with_capacity(text / 2 + 65_536);
+    let mut writer = ArrowWriter::try_new(room, columns.schema().clone(), Some(properties))?;
     let mut first = 0;
     while first < outcomes.len() {
         let count = rows_that_fit(&outcomes[first..]);

@@ -163,8 +163,8 @@ async fn a_chunks_files_survive_being_written() {
     let mut expected = outcomes(50);
     expected[0].response = Some("nul \0 and \u{10ffff}".into());
     let rows: Vec<_> = (7..).zip(&expected).collect();
-    assert_eq!(results::decode(results::encode(rows.into_iter()).expect("bytes")).expect("outcomes"), expected);
-    assert_eq!(results::decode(results::encode([].into_iter()).expect("bytes")).expect("none"), []);
+    assert_eq!(results::decode(results::encode(&rows).expect("bytes")).expect("outcomes"), expected);
+    assert_eq!(results::decode(results::encode(&[]).expect("bytes")).expect("none"), []);
 
     let attempt = |number| attempts::AttemptRecord {
         row: 3,

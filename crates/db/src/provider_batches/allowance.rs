@@ -94,7 +94,6 @@ pub async fn ask(tx: &mut SchedulerTx, lease: &DispatchLease, need: Need<'_>) ->
 }
 
 /// Locks the group and returns what it has learned of its allowance; `None` while it rests, or stands still.
-#[expect(clippy::option_option, reason = "no group to use now, or one that has learned nothing")]
 async fn lock_group(tx: &mut SchedulerTx, limit_group: &str, probe: Duration) -> Result<Option<Option<u64>>> {
     sqlx::query!("INSERT INTO limit_groups (limit_group) VALUES ($1) ON CONFLICT DO NOTHING", limit_group)
         .execute(tx.connection())

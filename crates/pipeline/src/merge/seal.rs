@@ -38,6 +38,8 @@ struct Loaded {
     attempts: Vec<StoredAttempt>,
     /// Files that nobody needs once the chunk is sealed.
     used: Vec<String>,
+    /// The file of a provider batch that brought every row's outcome: it is the chunk's results as it is.
+    whole: Option<String>,
 }
 
 /// `None`: there is nothing to seal, and the step is gone.
@@ -70,8 +72,11 @@ async fn load(context: &Context, lease: &StepLease, chunk_no: u32) -> Result<Opt
             code: "internal_error".to_owned(),
             detail: format!("chunk {chunk_no} has closed rows without an outcome"),
         })?;
-    let used = files.into_iter().map(|file| file.path).collect();
-    Ok(Some(Loaded { chunk, generation: work.generation, outcomes, attempts, used }))
+    let is_whole = |file: &ResultsFile| file.rows.count() == rows;
+    let (whole, used): (Vec<_>, Vec<_>) = files.into_iter().partition(is_whole);
+    let used = used.into_iter().map(|file| file.path).collect();
+    let whole = whole.into_iter().next().map(|file| file.path);
+    Ok(Some(Loaded { chunk, generation: work.generation, outcomes, attempts, used, whole }))
 }
 
 /// Adds what provider batches brought.
@@ -136,14 +141,16 @@ fn unfinished_usage(outcomes: &[Outcome]) -> (Usage, Money) {
 }
 
 async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loaded) -> Result<Finished, StepError> {
-    let Loaded { chunk, generation, outcomes, attempts, used } = loaded;
+    let Loaded { chunk, generation, outcomes, attempts, used, whole } = loaded;
     let files = context.files(lease.tenant_id, lease.job_id);
     let input = files.read(&chunk.input_path).await?;
     let format = job.spec.output.format;
     let (encoded, outcomes) = {
-        let (job, first_row) = (job.clone(), chunk.first_row);
+        let (job, first_row, with_results) = (job.clone(), chunk.first_row, whole.is_none());
         tokio::task::spawn_blocking(move || {
-            encode(&job, format, input, first_row, &outcomes, &attempts).map(|e| (e, outcomes))
+            let results = with_results.then(|| encode_results(&outcomes, first_row)).transpose()?;
+            encode(&job, format, input, first_row, &outcomes, &attempts)
+                .map(|(part, attempts)| (Encoded { results, attempts, part }, outcomes))
         })
         .await??
     };
@@ -152,7 +159,9 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
     let file_generation = u32::try_from(generation).unwrap_or_default();
     let results = WorkFile::ChunkResults { chunk: chunk_no, generation: file_generation, epoch };
     let part = WorkFile::Part { generation: file_generation, chunk: chunk_no, epoch, format };
-    files.put(results, encoded.results).await?;
+    if let Some(bytes) = encoded.results {
+        files.put(results, bytes).await?;
+    }
     files.put(part, encoded.part).await?;
     let mut attempts_path = None;
     if let Some(bytes) = encoded.attempts {
@@ -168,7 +177,7 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
         generation,
         closed: &chunk.closed,
         rows: &rows,
-        results_path: &results.to_string(),
+        results_path: &whole.unwrap_or_else(|| results.to_string()),
         attempts_path: attempts_path.as_deref(),
         part_path: &part.to_string(),
         unfinished: unfinished_usage(&outcomes),
@@ -188,11 +197,16 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
 }
 
 struct Encoded {
-    results: Bytes,
+    results: Option<Bytes>,
     attempts: Option<Bytes>,
     part: Bytes,
 }
 
+fn encode_results(outcomes: &[Outcome], first_row: u64) -> Result<Bytes, FileError> {
+    dataset::results::encode(&(first_row..).zip(outcomes).collect::<Vec<_>>())
+}
+
+/// The part, and the attempts if there are any.
 fn encode(
     job: &Job,
     format: Format,
@@ -200,18 +214,13 @@ fn encode(
     first_row: u64,
     outcomes: &[Outcome],
     attempts: &[StoredAttempt],
-) -> Result<Encoded, FileError> {
+) -> Result<(Bytes, Option<Bytes>), FileError> {
     let columns = OutputColumns::new(&job.source.schema, &job.spec.output.column_prefix)
         .map_err(|_| FileError::Damaged { what: "an output column has an input column's name" })?;
     let chunk = dataset::chunk::decode(input)?;
     let records: Vec<_> = attempts.iter().map(|attempt| record(attempt, first_row)).collect();
-    Ok(Encoded {
-        results: dataset::results::encode(
-            outcomes.iter().enumerate().map(|(offset, outcome)| (first_row + offset as u64, outcome)),
-        )?,
-        attempts: (!records.is_empty()).then(|| dataset::attempts::encode(&records)).transpose()?,
-        part: dataset::output::encode_part(format, &columns, &chunk, outcomes)?,
-    })
+    let attempts = (!records.is_empty()).then(|| dataset::attempts::encode(&records)).transpose()?;
+    Ok((dataset::output::encode_part(format, &columns, &chunk, outcomes)?, attempts))
 }
 
 fn record(attempt: &StoredAttempt, first_row: u64) -> AttemptRecord {

@@ -122,17 +122,16 @@ async fn commit_chunk(step: &Step<'_>, reconciler: &Arc<Reconciler>, rows: Dispa
         tx.commit().await?;
         let chunk = ChunkRows { first_row: chunk.first_row, sent: rows.clone(), closed: chunk.closed, histories };
         let reconciler = reconciler.clone();
-        let (reconciled, file) = tokio::task::spawn_blocking(move || {
-            let reconciled =
-                reconciler.reconcile(&chunk).map_err(|error| StepError::retry("the spool directory", error))?;
-            let outcomes = reconciled.outcomes.iter().map(|(row, outcome)| (*row, outcome));
-            let file = (!reconciled.outcomes.is_empty()).then(|| dataset::results::encode(outcomes)).transpose()?;
-            Ok::<_, StepError>((reconciled, file))
+        let (found, file) = tokio::task::spawn_blocking(move || {
+            let found = reconciler.reconcile(&chunk).map_err(|error| StepError::retry("the spool directory", error))?;
+            let outcomes: Vec<_> = found.outcomes.iter().map(|(row, outcome)| (*row, outcome)).collect();
+            let file = (!found.outcomes.is_empty()).then(|| dataset::results::encode(&outcomes)).transpose()?;
+            Ok::<_, StepError>((found, file))
         })
         .await
         .map_err(StepError::from)??;
-        if reconciled.is_empty() {
-            return Ok(reconciled.missing);
+        if found.is_empty() {
+            return Ok(found.missing);
         }
         let mut path = None;
         if let Some(bytes) = file {
@@ -142,11 +141,11 @@ async fn commit_chunk(step: &Step<'_>, reconciler: &Arc<Reconciler>, rows: Dispa
             files.put(file, bytes).await.map_err(StepError::from)?;
             path = Some(file.to_string());
         }
-        if commit(step, chunk_no, &reconciled, path.as_deref()).await? == Stored::Done {
-            if let Some(failure) = &reconciled.standstill {
+        if commit(step, chunk_no, &found, path.as_deref()).await? == Stored::Done {
+            if let Some(failure) = &found.standstill {
                 pause(step, failure).await?;
             }
-            return Ok(reconciled.missing);
+            return Ok(found.missing);
         }
     }
 }

@@ -257,7 +257,7 @@ pub(super) async fn search(step: &Step<'_>) -> Result<Next, Halt> {
     let elapsed = step.since(*lost_at);
     if elapsed < settle {
         let wait = (elapsed / 2).clamp(Duration::from_millis(500), Duration::from_secs(30));
-        return Ok(Next::Later(wait.min(settle - elapsed + Duration::from_millis(100))));
+        return Ok(Next::Later(wait.min(settle.saturating_sub(elapsed) + Duration::from_millis(100))));
     }
     if !step.batch.owns_rows
         || step.is_unwanted()
