@@ -100,7 +100,8 @@ async fn a_hint_wakes_the_dispatch_of_its_provider_batch() -> anyhow::Result<()>
     let fixture = Fixture::new().await?;
     fixture.running(&[3]).await?;
     fixture.form(3).await?;
-    let park = "UPDATE dispatches SET remote_id = 'batch_1', lease_owner = NULL, run_at = now() + interval '1 hour'";
+    let park = r#"UPDATE dispatches SET route = 'batch', stage = '{"stage": "submitted", "id": "batch_1"}', place = '{}', limit_group = 'x',
+        origin = dispatch_id, lease_owner = NULL, run_at = now() + interval '1 hour'"#;
     fixture.execute(park).await?;
     let wake = async |provider: &str, remote_id: &str| -> anyhow::Result<bool> {
         let mut tx = fixture.db.scheduler().await?;
