@@ -33,7 +33,9 @@ pub fn binary() -> anyhow::Result<PathBuf> {
 /// The binary, without the settings of the tests themselves: it refuses what it doesn't know.
 pub fn command() -> anyhow::Result<Command> {
     let mut command = Command::new(binary()?);
-    command.env_remove("GRISTMILL_TEST_KILLS");
+    for knob in ["KILLS", "CREATES", "ROWS"] {
+        command.env_remove(format!("GRISTMILL_TEST_{knob}"));
+    }
     Ok(command)
 }
 
