@@ -22,8 +22,11 @@ async fn i10_i11_every_lost_create_is_found_in_a_list_that_lags() -> anyhow::Res
     let faults = json!([{"op": "create", "fault": "drop_after"}]);
     patch_batches(&rig, json!({"list_lag_ms": 2_000, "complete_ms": 200, "faults": faults})).await?;
     let rows = creates() * ROWS;
-    let job = run(&rig, &submission(&rig, "lost", rows, |row| format!("lost {row}"))?).await?;
+    let job_id = submit(&rig, &submission(&rig, "lost", rows, |row| format!("lost {row}"))?).await?;
+    // Three are on their way at a time, for some seconds each.
+    let job = rig.wait(&job_id, LONG * (1 + u32::try_from(creates() / 50)?)).await?;
     assert_eq!(job.counts.succeeded, rows as u64, "{}", rig.logs());
+    assert_clean(&rig, &job_id)?;
     let totals = totals(&rig)?;
     assert_eq!(totals.batches.created, creates() as u64, "no doubled one, none lost: {totals:?}");
     assert_eq!((totals.batches.created_unanswered, totals.batches.billed_again), (creates() as u64, 0));
