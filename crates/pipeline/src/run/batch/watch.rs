@@ -32,6 +32,9 @@ pub(super) async fn watch(step: &Step<'_>, remote: Remote) -> Result<Next, Halt>
             Polled { status: RemoteStatus::Lost, files: ResultFiles::default(), errors: Vec::new(), done: None }
         }
         Err(_) if remote.cancel_asked.is_none() && is_overdue(step, &remote) => return stop(step, &remote).await,
+        Err(_) if remote.cancel_asked.is_some_and(|asked| step.since(asked) > GIVEN_UP) => {
+            return step.dissolve().await;
+        }
         Err(error) => return Err(error.into()),
     };
     if polled.status.is_terminal() {
