@@ -3,6 +3,6 @@
 pub mod disturbed;
 mod kills;
 mod outage;
-mod own_postgres;
+pub mod own_postgres;
 mod resume;
 mod stops;

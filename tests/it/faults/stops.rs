@@ -50,7 +50,8 @@ async fn assert_all_is_booked(rig: &Rig, job: String) -> anyhow::Result<()> {
     assert!(cost.late > 0, "nothing came late: {cost:?}");
     assert_eq!(cost.requests, cost.rows + cost.late, "{cost:?}");
     assert_eq!(cost.booked, cost.billed, "{cost:?}");
-    assert!(cost.late <= 2 * PERMITS, "calls went on without a lease: {cost:?}");
+    // Each worker may have lost its leases once: the stopped one, and the other on a machine that was too busy for its heartbeats.
+    assert!(cost.late <= 2 * 2 * PERMITS, "calls went on without a lease: {cost:?}");
     Ok(())
 }
 
@@ -72,12 +73,15 @@ async fn a_worker_that_wakes_up_after_the_end_overwrites_nothing() -> anyhow::Re
     stop_past_its_lease(&mut rig).await?;
     let before = rig.wait(&job, LONG).await?;
     let output = std::fs::read(rig.objects().join("out.csv"))?;
+    let sent = sandbox::Totals::of(rig.oracle())?.requests;
     rig.workers[0].signal(Signal::SIGCONT)?;
     until(&rig, "attempts WHERE late").await?;
     let after = rig.client.job(&job, None).await?;
     assert_eq!((after.counts, &after.output, after.finished_at), (before.counts, &before.output, before.finished_at));
     assert_eq!(std::fs::read(rig.objects().join("out.csv"))?, output);
-    assert_all_is_booked(&rig, job).await
+    assert_all_is_booked(&rig, job).await?;
+    assert_eq!(sandbox::Totals::of(rig.oracle())?.requests, sent, "calls went on without a lease");
+    Ok(())
 }
 
 /// So long that a job ends in time only if leases are handed back.
