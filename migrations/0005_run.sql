@@ -76,7 +76,6 @@ CREATE TABLE dispatches (
     remote_status text,
     remote_done bigint,
     progress_at timestamptz,
-    next_chunk integer NOT NULL DEFAULT 0,
     failures integer NOT NULL DEFAULT 0,
     last_error text,
     CHECK ((route = 'batch') = (stage IS NOT NULL)),
@@ -114,7 +113,6 @@ COMMENT ON COLUMN dispatches.reserved_tokens IS 'What it holds of the group''s a
 COMMENT ON COLUMN dispatches.remote_status IS 'What the provider said last.';
 COMMENT ON COLUMN dispatches.remote_done IS 'Requests done by then, where the provider tells.';
 COMMENT ON COLUMN dispatches.progress_at IS 'Database time of the last change of the two.';
-COMMENT ON COLUMN dispatches.next_chunk IS 'Chunks before it are collected.';
 COMMENT ON COLUMN dispatches.failures IS 'Steps in a row that ended in an error; sets the backoff.';
 COMMENT ON COLUMN dispatches.last_error IS 'Of the last of them.';
 
@@ -124,6 +122,7 @@ CREATE TABLE dispatch_rows (
     job_id uuid NOT NULL,
     chunk_no integer NOT NULL,
     rows bit varying NOT NULL,
+    collected boolean NOT NULL DEFAULT false,
     PRIMARY KEY (dispatch_id, chunk_no)
 );
 COMMENT ON TABLE dispatch_rows IS 'The rows of a dispatch, by chunk.';
@@ -132,6 +131,7 @@ COMMENT ON COLUMN dispatch_rows.tenant_id IS 'Whose rows.';
 COMMENT ON COLUMN dispatch_rows.job_id IS 'Which job.';
 COMMENT ON COLUMN dispatch_rows.chunk_no IS 'Which chunk.';
 COMMENT ON COLUMN dispatch_rows.rows IS 'A bit per row of the chunk.';
+COMMENT ON COLUMN dispatch_rows.collected IS 'On the batch route: what became of them is committed.';
 
 CREATE TABLE batch_results (
     job_id uuid NOT NULL REFERENCES jobs ON DELETE CASCADE,

@@ -65,13 +65,29 @@ pub enum WorkFile {
     /// Written by [`crate::chunk::encode`].
     ChunkInput { chunk: u32, epoch: u64 },
     /// Written by [`crate::results::encode`].
-    ChunkResults { chunk: u32, generation: u32, epoch: u64 },
+    ChunkResults { chunk: u32, generation: u32, writer: Writer },
     /// Written by [`crate::attempts::encode`].
-    ChunkAttempts { chunk: u32, generation: u32, epoch: u64 },
+    ChunkAttempts { chunk: u32, generation: u32, writer: Writer },
     /// What a provider batch brought for a chunk; written by [`crate::results::encode`], and of no use once the chunk is sealed.
     BatchResults { dispatch: DispatchId, chunk: u32, epoch: u64 },
     /// Written by [`crate::output::encode_part`].
-    Part { generation: u32, chunk: u32, epoch: u64, format: Format },
+    Part { generation: u32, chunk: u32, writer: Writer, format: Format },
+}
+
+/// Whose lease a file is written under. It is part of the name, so that no other holder's try can replace a good file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Writer {
+    Step { epoch: u64 },
+    Dispatch { id: DispatchId, epoch: u64 },
+}
+
+impl fmt::Display for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step { epoch } => write!(f, "e{epoch}"),
+            Self::Dispatch { id, epoch } => write!(f, "{id}-e{epoch}"),
+        }
+    }
 }
 
 /// The path below the job's directory.
@@ -79,17 +95,17 @@ impl fmt::Display for WorkFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ChunkInput { chunk, epoch } => write!(f, "chunks/{chunk}/input-e{epoch}.parquet"),
-            Self::ChunkResults { chunk, generation, epoch } => {
-                write!(f, "chunks/{chunk}/results-g{generation}-e{epoch}.parquet")
+            Self::ChunkResults { chunk, generation, writer } => {
+                write!(f, "chunks/{chunk}/results-g{generation}-{writer}.parquet")
             }
-            Self::ChunkAttempts { chunk, generation, epoch } => {
-                write!(f, "chunks/{chunk}/attempts-g{generation}-e{epoch}.parquet")
+            Self::ChunkAttempts { chunk, generation, writer } => {
+                write!(f, "chunks/{chunk}/attempts-g{generation}-{writer}.parquet")
             }
             Self::BatchResults { dispatch, chunk, epoch } => {
                 write!(f, "dispatches/{dispatch}/results-{chunk}-e{epoch}.parquet")
             }
-            Self::Part { generation, chunk, epoch, format } => {
-                write!(f, "parts/{generation}/{chunk}-e{epoch}.{}", format.extension())
+            Self::Part { generation, chunk, writer, format } => {
+                write!(f, "parts/{generation}/{chunk}-{writer}.{}", format.extension())
             }
         }
     }

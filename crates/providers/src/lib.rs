@@ -14,6 +14,7 @@ mod lenient;
 mod list;
 mod mistral;
 mod openai;
+mod result_id;
 mod together;
 mod usage;
 

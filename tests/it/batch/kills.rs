@@ -58,7 +58,11 @@ async fn j1_killed_workers_double_and_lose_no_provider_batch() -> anyhow::Result
 fn assert_nothing_is_doubled(rig: &Rig, jobs: &[Job]) -> anyhow::Result<()> {
     let totals = totals(rig)?;
     let answered: u64 = jobs.iter().map(|job| job.counts.succeeded).sum();
-    assert_eq!((totals.batches.billed, totals.batches.billed_again), (answered, 0), "bought twice, or lost: {totals:?}");
+    assert_eq!(
+        (totals.batches.billed, totals.batches.billed_again),
+        (answered, 0),
+        "bought twice, or lost: {totals:?}"
+    );
     let booked: u64 = jobs.iter().map(|job| job.usage.input_tokens).sum();
     assert_eq!(totals.billed_prompt_tokens, booked, "{totals:?}");
     Ok(())
@@ -90,17 +94,18 @@ impl Victims {
     async fn reach(&mut self, moment: &str) -> anyhow::Result<()> {
         if moment == "cancelling" {
             self.submit().await?;
-            self.wait_for("submitted").await?;
+            let last = "job_id = (SELECT job_id FROM jobs ORDER BY job_id DESC LIMIT 1)";
+            self.wait_for("submitted", last).await?;
             // A job that has ended meanwhile can't be cancelled any more.
             let cancelled = self.rig.client.cancel(self.jobs.last().expect("a job")).await;
             self.cancelled += usize::from(cancelled.is_ok());
             return Ok(());
         }
-        self.wait_for(moment).await
+        self.wait_for(moment, "true").await
     }
 
-    async fn wait_for(&mut self, stage: &str) -> anyhow::Result<()> {
-        let met = format!("SELECT count(*) FROM dispatches WHERE stage_name = '{stage}' AND owns_rows");
+    async fn wait_for(&mut self, stage: &str, which: &str) -> anyhow::Result<()> {
+        let met = format!("SELECT count(*) FROM dispatches WHERE stage_name = '{stage}' AND owns_rows AND {which}");
         let open = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'planning', 'running')";
         let end = Instant::now() + LONG;
         while Instant::now() < end {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{eager, eager_with, offer, run, start, submission, totals};
+use super::support::{eager, eager_with, offer, patch_batches, run, start, submission, totals};
 use crate::jobs::support::{assert_conserved, assert_good_job_succeeds, output};
 
 /// One row in a hundred spoils every provider batch that it is in.
@@ -50,6 +50,19 @@ async fn i22_without_a_real_time_api_halving_goes_down_to_the_row() -> anyhow::R
     );
     assert_eq!(totals(&rig)?.billed, 99);
     offer(&rig, "openai", "/v1", eager()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_breakdown_of_the_provider_is_no_reason_to_look_for_a_row() -> anyhow::Result<()> {
+    let rig = start(eager()).await?;
+    patch_batches(&rig, json!({"outcomes": [{"outcome": "fail_internal", "times": 2}]})).await?;
+    let job = run(&rig, &submission(&rig, "broken", 400, |row| format!("broken {row}"))?).await?;
+    assert_eq!(job.counts.succeeded, 400, "{}", rig.logs());
+    let table = output(&rig, "broken.out.csv")?;
+    assert!((0..400).all(|row| table.text(row, "llm_attempts") == "3"));
+    let totals = totals(&rig)?;
+    assert_eq!((totals.batches.created, totals.batches.billed, totals.billed), (3, 400, 400), "{totals:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dataset::work::WorkFile;
+use dataset::work::{WorkFile, Writer};
 use db::chunks::NewChunk;
 use db::seal::Sealed;
 use db::steps::StepLease;
@@ -54,7 +54,7 @@ async fn job(app: &TestApp) -> String {
     tx.commit().await.expect("a commit");
 
     let lease = claim(app).await;
-    let file = WorkFile::ChunkResults { chunk: 0, generation: 0, epoch: 1 };
+    let file = WorkFile::ChunkResults { chunk: 0, generation: 0, writer: Writer::Step { epoch: 1 } };
     let outcomes = sealed.map(|(_, outcome)| Outcome { response: Some("words".into()), ..outcome });
     let results = dataset::results::encode(&(0..).zip(&outcomes).collect::<Vec<_>>()).expect("a file");
     app.work.job(tenant_id, job_id).put(file, results).await.expect("a file");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dataset::input;
 use dataset::stores::{StoreCredential, Stores, StoresConfig};
-use dataset::work::{WorkFile, WorkSpace};
+use dataset::work::{WorkFile, WorkSpace, Writer};
 use domain::format::Format;
 use domain::ids::{JobId, TenantId};
 
@@ -101,8 +101,8 @@ async fn work_files_are_replaced_by_their_own_writer_only() {
     for (place, prefix) in [(&file, file.uri("work/deep")), (&s3, s3.uri("work"))] {
         let space = WorkSpace::open(&place.stores, &prefix.parse().expect("a prefix")).expect("a work space");
         let job = space.job(TenantId(uuid(1)), JobId(uuid(2)));
-        let first = WorkFile::ChunkResults { chunk: 3, generation: 0, epoch: 1 };
-        let second = WorkFile::ChunkResults { chunk: 3, generation: 0, epoch: 2 };
+        let first = WorkFile::ChunkResults { chunk: 3, generation: 0, writer: Writer::Step { epoch: 1 } };
+        let second = WorkFile::ChunkResults { chunk: 3, generation: 0, writer: Writer::Step { epoch: 2 } };
         job.put(first, "stale".into()).await.expect("written");
         job.put(second, "good".into()).await.expect("written");
         job.put(second, "better".into()).await.expect("written");
@@ -123,7 +123,7 @@ async fn work_files_are_replaced_by_their_own_writer_only() {
 
 #[test]
 fn work_files_have_the_names_of_the_layout() {
-    let part = WorkFile::Part { generation: 1, chunk: 2, epoch: 3, format: Format::Csv };
+    let part = WorkFile::Part { generation: 1, chunk: 2, writer: Writer::Step { epoch: 3 }, format: Format::Csv };
     assert_eq!(part.to_string(), "parts/1/2-e3.csv");
     assert_eq!(WorkFile::ChunkInput { chunk: 0, epoch: 7 }.to_string(), "chunks/0/input-e7.parquet");
 }

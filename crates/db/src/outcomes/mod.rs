@@ -11,7 +11,7 @@ use domain::money::Money;
 use domain::outcome::{ItemError, Outcome, Status, Usage};
 use domain::row_set::RowSet;
 
-pub use self::provider_batch::{ChunkResults, ResultsFile, Stored, commit_results, results_files};
+pub use self::provider_batch::{ChunkResults, ResultsFile, Stored, commit_results, commit_whole, results_files};
 pub use self::read::{History, histories, range};
 pub(crate) use self::write::insert;
 use crate::convert::{from_bits, to_i32, to_u64};

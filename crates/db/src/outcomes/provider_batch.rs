@@ -1,11 +1,13 @@
 //! Outcomes that a provider batch brought for a chunk: they go to object storage, and a pointer to them here.
 
+use domain::job::Event;
 use domain::outcome::Outcome;
 use domain::row_set::RowSet;
 
 use super::{Attempt, RowOutcome, lock_chunk, write};
 use crate::convert::{from_bits, to_bits, to_i32, to_u32};
 use crate::dispatches::DispatchLease;
+use crate::seal::Sealed;
 use crate::{Error, Result, TenantTx};
 
 /// What a provider batch brought for one chunk.
@@ -32,7 +34,7 @@ pub enum Stored {
     Changed,
 }
 
-/// Commits them, and moves the dispatch past the chunk. When the chunk has closed, its seal step is made in the same transaction.
+/// Commits them, and notes the chunk as collected. When the chunk has closed, its seal step is made in the same transaction.
 ///
 /// # Errors
 /// [`Error::Fenced`]: whoever holds the lease now collects the same results.
@@ -68,17 +70,56 @@ pub async fn commit_results(tx: &mut TenantTx, lease: &DispatchLease, results: &
         .execute(tx.connection())
         .await?;
     }
-    sqlx::query!(
-        "UPDATE dispatches SET next_chunk = $2 WHERE dispatch_id = $1",
-        lease.dispatch_id.0,
-        to_i32(chunk_no.saturating_add(1)),
-    )
-    .execute(tx.connection())
-    .await?;
+    note_collected(tx, lease, chunk_no).await?;
     if !rows.is_empty() && chunk.closed.union(&rows).count() == rows.length() {
         crate::seal::enqueue(tx, lease.job_id, chunk_no).await?;
     }
     Ok(Stored::Done)
+}
+
+/// Commits what a provider batch brought where that is every row of a chunk: it is sealed in the same transaction. `outcomes` need no
+/// response. `sealed.closed` is empty.
+///
+/// # Errors
+/// [`Error::Fenced`]: whoever holds the lease now collects the same results.
+pub async fn commit_whole(
+    tx: &mut TenantTx,
+    lease: &DispatchLease,
+    outcomes: &[(u64, Outcome)],
+    sealed: &Sealed<'_>,
+) -> Result<Stored> {
+    let state = crate::jobs::lock(tx, lease.job_id).await?.ok_or(Error::Fenced)?;
+    if !crate::dispatches::fence(tx, lease).await? {
+        return Err(Error::Fenced);
+    }
+    let chunk_no = sealed.chunk_no;
+    let chunk = lock_chunk(tx, lease.job_id, chunk_no).await?.ok_or(Error::Fenced)?;
+    if chunk.closed != *sealed.closed {
+        return Ok(Stored::Changed);
+    }
+    let rows = RowSet::full(sealed.rows.len());
+    let outcomes: Vec<_> = outcomes.iter().map(|(row, outcome)| (*row, outcome)).collect();
+    write::close(tx, lease, chunk_no, &rows, &outcomes).await?;
+    if state.after(Event::Sealed).is_ok() {
+        crate::seal::write(tx, lease.job_id, state, sealed).await?;
+    } else {
+        // Of a job that has failed nothing is merged; its rows can be looked at.
+        insert_pointer(tx, lease, chunk_no, &rows, sealed.results_path).await?;
+    }
+    note_collected(tx, lease, chunk_no).await?;
+    Ok(Stored::Done)
+}
+
+/// Whoever collects again leaves this chunk out.
+async fn note_collected(tx: &mut TenantTx, lease: &DispatchLease, chunk_no: u32) -> Result<()> {
+    sqlx::query!(
+        "UPDATE dispatch_rows SET collected = true WHERE dispatch_id = $1 AND chunk_no = $2",
+        lease.dispatch_id.0,
+        to_i32(chunk_no),
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }
 
 async fn insert_pointer(

@@ -13,7 +13,9 @@ use domain::provider_batch::{RemoteStatus, Stage};
 
 pub use self::allowance::{Need, ask, note_done, note_refusal, others_create, reserve, reserve_again};
 pub use self::duplicates::{spawn_duplicate, split};
-pub use self::rows::{bar_row, bar_rows, keep_rows, note_tokens, request_rows, settle, settle_rows};
+pub use self::rows::{
+    SentChunk, bar_row, bar_rows, keep_rows, note_tokens, request_rows, sent_chunks, settle, settle_rows,
+};
 use crate::convert::{to_i64, to_u32, to_u64};
 use crate::dispatches::DispatchLease;
 use crate::jobs::parse_state;
@@ -39,8 +41,6 @@ pub struct ProviderBatch {
     pub remote_done: Option<u64>,
     /// When the two changed last.
     pub progress_at: DateTime<Utc>,
-    /// Chunks before it are collected.
-    pub next_chunk: u32,
     /// Steps in a row that ended in an error.
     pub failures: u32,
     pub created_at: DateTime<Utc>,
@@ -59,7 +59,7 @@ pub async fn load(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<Provide
     let row = sqlx::query!(
         r#"SELECT d.stage AS "stage!", d.stage_since, d.place AS "place!", d.limit_group AS "limit_group!", d.credential,
             d.credential_version, d.origin AS "origin!", d.owns_rows, d.requests, d.tokens, d.remote_status, d.remote_done,
-            coalesce(d.progress_at, d.stage_since) AS "progress_at!", d.next_chunk, d.failures, d.created_at, j.state,
+            coalesce(d.progress_at, d.stage_since) AS "progress_at!", d.failures, d.created_at, j.state,
             j.paused_from, t.status AS tenant_status, clock_timestamp() AS "now!",
             (SELECT extract(epoch FROM now() - max(e.created_at))::float8 FROM events e
                 WHERE e.job_id = j.job_id AND e.state = j.state AND j.state IN ('cancelling', 'expiring', 'failed')) AS ending_for
@@ -86,7 +86,6 @@ pub async fn load(tx: &mut SchedulerTx, lease: &DispatchLease) -> Result<Provide
         remote_status: row.remote_status,
         remote_done: row.remote_done.map(to_u64),
         progress_at: row.progress_at,
-        next_chunk: to_u32(row.next_chunk),
         failures: to_u32(row.failures),
         created_at: row.created_at,
         job_state: parse_state(&row.state, row.paused_from.as_deref())?,

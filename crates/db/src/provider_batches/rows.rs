@@ -2,7 +2,7 @@
 
 use domain::row_set::RowSet;
 
-use crate::convert::{from_bits, to_bit_text, to_i32, to_i64, to_u32};
+use crate::convert::{from_bits, to_bit_text, to_i32, to_i64, to_u32, to_u64};
 use crate::dispatches::{DispatchLease, DispatchRows, fence, release_rows};
 use crate::{Error, Result, TenantTx};
 
@@ -17,6 +17,39 @@ pub async fn request_rows(tx: &mut TenantTx, lease: &DispatchLease) -> Result<Ve
     Ok(rows
         .into_iter()
         .map(|row| DispatchRows { chunk_no: to_u32(row.chunk_no), rows: from_bits(&row.rows) })
+        .collect())
+}
+
+/// A chunk's rows in a provider batch.
+#[derive(Debug, Clone)]
+pub struct SentChunk {
+    pub chunk_no: u32,
+    /// The number of the chunk's first row in the whole input.
+    pub first_row: u64,
+    /// Those that were sent.
+    pub rows: RowSet,
+    /// What became of them is committed.
+    pub collected: bool,
+}
+
+/// The same as [`request_rows`], with how far it is collected.
+pub async fn sent_chunks(tx: &mut TenantTx, lease: &DispatchLease) -> Result<Vec<SentChunk>> {
+    let rows = sqlx::query!(
+        "SELECT r.chunk_no, c.first_row, r.rows, r.collected
+        FROM dispatch_rows r JOIN chunks c ON c.job_id = r.job_id AND c.chunk_no = r.chunk_no
+        WHERE r.dispatch_id = $1 ORDER BY r.chunk_no",
+        lease.dispatch_id.0
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| SentChunk {
+            chunk_no: to_u32(row.chunk_no),
+            first_row: to_u64(row.first_row),
+            rows: from_bits(&row.rows),
+            collected: row.collected,
+        })
         .collect())
 }
 

@@ -18,7 +18,7 @@ use crate::convert::{from_bits, to_bits, to_i32, to_i64, to_u32};
 use crate::steps::{self, StepLease};
 use crate::{Error, Result, TenantTx};
 
-/// What a seal step wrote to object storage.
+/// What was written to object storage for a chunk with one outcome per row.
 #[derive(Debug)]
 pub struct Sealed<'a> {
     pub chunk_no: u32,
@@ -60,15 +60,21 @@ pub async fn finish(tx: &mut TenantTx, lease: &StepLease, sealed: &Sealed<'_>) -
     if from_bits(&chunk.closed) != *sealed.closed {
         return Ok(Finished::Changed);
     }
-    insert_summary(tx, lease.job_id, sealed).await?;
-    close(tx, lease.job_id, sealed).await?;
-    drop_outcomes(tx, lease.job_id, sealed).await?;
     steps::finish(tx, lease).await?;
-    if !any_unsealed(tx, lease.job_id).await? {
-        crate::jobs::apply(tx, lease.job_id, state, Event::Sealed, None).await?;
-        enqueue_assemble(tx, lease.job_id).await?;
-    }
+    write(tx, lease.job_id, state, sealed).await?;
     Ok(Finished::Sealed)
+}
+
+/// The same within a transaction that holds the locks of the job, which is in `state`, and of the chunk, which has `sealed.closed`.
+pub(crate) async fn write(tx: &mut TenantTx, job_id: JobId, state: State, sealed: &Sealed<'_>) -> Result<()> {
+    insert_summary(tx, job_id, sealed).await?;
+    close(tx, job_id, sealed).await?;
+    drop_outcomes(tx, job_id, sealed).await?;
+    if !any_unsealed(tx, job_id).await? {
+        crate::jobs::apply(tx, job_id, state, Event::Sealed, None).await?;
+        enqueue_assemble(tx, job_id).await?;
+    }
+    Ok(())
 }
 
 async fn insert_summary(tx: &mut TenantTx, job_id: JobId, sealed: &Sealed<'_>) -> Result<()> {

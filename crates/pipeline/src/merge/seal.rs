@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use dataset::attempts::AttemptRecord;
 use dataset::chunk::FileError;
-use dataset::output::OutputColumns;
-use dataset::work::WorkFile;
+use dataset::work::Writer;
 use db::chunks::Chunk;
 use db::items::StoredAttempt;
 use db::outcomes::ResultsFile;
 use db::seal::{Finished, Sealed};
 use db::steps::StepLease;
-use domain::format::Format;
 use domain::job::State;
 use domain::money::Money;
 use domain::outcome::{ItemError, Outcome, Status, Usage};
 
+use super::chunk_files::ChunkFiles;
 use crate::job::Job;
 use crate::{Context, StepError};
 
@@ -38,8 +35,6 @@ struct Loaded {
     attempts: Vec<StoredAttempt>,
     /// Files that nobody needs once the chunk is sealed.
     used: Vec<String>,
-    /// The file of a provider batch that brought every row's outcome: it is the chunk's results as it is.
-    whole: Option<String>,
 }
 
 /// `None`: there is nothing to seal, and the step is gone.
@@ -72,11 +67,8 @@ async fn load(context: &Context, lease: &StepLease, chunk_no: u32) -> Result<Opt
             code: "internal_error".to_owned(),
             detail: format!("chunk {chunk_no} has closed rows without an outcome"),
         })?;
-    let is_whole = |file: &ResultsFile| file.rows.count() == rows;
-    let (whole, used): (Vec<_>, Vec<_>) = files.into_iter().partition(is_whole);
-    let used = used.into_iter().map(|file| file.path).collect();
-    let whole = whole.into_iter().next().map(|file| file.path);
-    Ok(Some(Loaded { chunk, generation: work.generation, outcomes, attempts, used, whole }))
+    let used = files.into_iter().map(|file| file.path).collect();
+    Ok(Some(Loaded { chunk, generation: work.generation, outcomes, attempts, used }))
 }
 
 /// Adds what provider batches brought.
@@ -141,34 +133,19 @@ fn unfinished_usage(outcomes: &[Outcome]) -> (Usage, Money) {
 }
 
 async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loaded) -> Result<Finished, StepError> {
-    let Loaded { chunk, generation, outcomes, attempts, used, whole } = loaded;
+    let Loaded { chunk, generation, outcomes, attempts, used } = loaded;
     let files = context.files(lease.tenant_id, lease.job_id);
     let input = files.read(&chunk.input_path).await?;
-    let format = job.spec.output.format;
     let (encoded, outcomes) = {
-        let (job, first_row, with_results) = (job.clone(), chunk.first_row, whole.is_none());
+        let (job, first_row) = (job.clone(), chunk.first_row);
         tokio::task::spawn_blocking(move || {
-            let results = with_results.then(|| encode_results(&outcomes, first_row)).transpose()?;
-            encode(&job, format, input, first_row, &outcomes, &attempts)
-                .map(|(part, attempts)| (Encoded { results, attempts, part }, outcomes))
+            ChunkFiles::encode(&job, input, first_row, &outcomes, &attempts).map(|files| (files, outcomes))
         })
         .await??
     };
-    let epoch = u64::try_from(lease.epoch).unwrap_or_default();
     let chunk_no = chunk.chunk_no;
-    let file_generation = u32::try_from(generation).unwrap_or_default();
-    let results = WorkFile::ChunkResults { chunk: chunk_no, generation: file_generation, epoch };
-    let part = WorkFile::Part { generation: file_generation, chunk: chunk_no, epoch, format };
-    if let Some(bytes) = encoded.results {
-        files.put(results, bytes).await?;
-    }
-    files.put(part, encoded.part).await?;
-    let mut attempts_path = None;
-    if let Some(bytes) = encoded.attempts {
-        let file = WorkFile::ChunkAttempts { chunk: chunk_no, generation: file_generation, epoch };
-        files.put(file, bytes).await?;
-        attempts_path = Some(file.to_string());
-    }
+    let writer = Writer::Step { epoch: u64::try_from(lease.epoch).unwrap_or_default() };
+    let paths = encoded.put(&files, chunk_no, generation, writer).await?;
     let rows: Vec<_> =
         outcomes.iter().map(|outcome| (outcome.status, outcome.error.as_ref().map(|e| e.code.as_str()))).collect();
     let sealed = Sealed {
@@ -177,9 +154,9 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
         generation,
         closed: &chunk.closed,
         rows: &rows,
-        results_path: &whole.unwrap_or_else(|| results.to_string()),
-        attempts_path: attempts_path.as_deref(),
-        part_path: &part.to_string(),
+        results_path: &paths.results,
+        attempts_path: paths.attempts.as_deref(),
+        part_path: &paths.part,
         unfinished: unfinished_usage(&outcomes),
     };
     let mut tx = context.db.tenant(lease.tenant_id).await?;
@@ -194,46 +171,4 @@ async fn write(context: &Context, lease: &StepLease, job: &Arc<Job>, loaded: Loa
         }
     }
     Ok(finished)
-}
-
-struct Encoded {
-    results: Option<Bytes>,
-    attempts: Option<Bytes>,
-    part: Bytes,
-}
-
-fn encode_results(outcomes: &[Outcome], first_row: u64) -> Result<Bytes, FileError> {
-    dataset::results::encode(&(first_row..).zip(outcomes).collect::<Vec<_>>())
-}
-
-/// The part, and the attempts if there are any.
-fn encode(
-    job: &Job,
-    format: Format,
-    input: Bytes,
-    first_row: u64,
-    outcomes: &[Outcome],
-    attempts: &[StoredAttempt],
-) -> Result<(Bytes, Option<Bytes>), FileError> {
-    let columns = OutputColumns::new(&job.source.schema, &job.spec.output.column_prefix)
-        .map_err(|_| FileError::Damaged { what: "an output column has an input column's name" })?;
-    let chunk = dataset::chunk::decode(input)?;
-    let records: Vec<_> = attempts.iter().map(|attempt| record(attempt, first_row)).collect();
-    let attempts = (!records.is_empty()).then(|| dataset::attempts::encode(&records)).transpose()?;
-    Ok((dataset::output::encode_part(format, &columns, &chunk, outcomes)?, attempts))
-}
-
-fn record(attempt: &StoredAttempt, first_row: u64) -> AttemptRecord {
-    AttemptRecord {
-        row: u32::try_from(attempt.row - first_row).expect("a chunk has at most 2,000 rows"),
-        attempt: attempt.attempt,
-        model: attempt.model.clone(),
-        error: attempt.error.clone(),
-        usage: attempt.usage,
-        cost: attempt.cost,
-        http_status: attempt.http_status,
-        provider_request_id: attempt.request_id.clone(),
-        late: attempt.late,
-        at: attempt.created_at,
-    }
 }

@@ -8,12 +8,7 @@ use serde::Deserialize;
 use super::error::{self, ErrorBody};
 use super::message::Message;
 use crate::driver::Reply;
-
-#[derive(Deserialize)]
-struct Id<'a> {
-    #[serde(borrow)]
-    custom_id: Cow<'a, str>,
-}
+use crate::result_id;
 
 #[derive(Deserialize)]
 struct Line {
@@ -29,7 +24,7 @@ struct Outcome {
 }
 
 pub(super) fn id(line: &[u8]) -> Option<Cow<'_, str>> {
-    serde_json::from_slice::<Id>(line).ok().map(|line| line.custom_id).filter(|id| !id.is_empty())
+    result_id::find(line, "custom_id")
 }
 
 pub(super) fn read(line: &[u8]) -> Reply {

@@ -1,73 +1,78 @@
-//! A result file on its way from a provider to this machine's disk.
+//! A result file on its way from a provider, piece by piece.
 
-use std::io::SeekFrom;
-use std::path::Path;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
-use tokio::fs::File;
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
 
 use super::{HttpClient, HttpError, HttpReply, answered, within};
 
-/// A file on this machine's disk that a download goes into, and goes on in after it was cut off.
+/// Takes what a download brings, and knows where to go on after it was cut off.
 #[derive(Debug)]
 pub struct Download {
-    file: File,
+    arrivals: mpsc::Sender<Arrival>,
     bytes: u64,
     max_bytes: u64,
 }
 
+/// What a download brings.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// The next bytes of the file.
+    Piece(Bytes),
+    /// The file begins anew: what was cut off in the middle of a line is void. Lines that came already come again, in whatever order.
+    Restart,
+    /// The file is whole.
+    End,
+}
+
+/// Pieces on their way. When there are so many, the network waits.
+const PIECES: usize = 8;
+
 impl Download {
-    /// An empty file at `path` that takes up to `max_bytes`.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub async fn create(path: &Path, max_bytes: u64) -> std::io::Result<Self> {
-        Ok(Self { file: File::create(path).await?, bytes: 0, max_bytes })
+    /// Takes files of up to `max_bytes` each, one after the other.
+    pub fn new(max_bytes: u64) -> (Self, mpsc::Receiver<Arrival>) {
+        let (arrivals, receiver) = mpsc::channel(PIECES);
+        (Self { arrivals, bytes: 0, max_bytes }, receiver)
     }
 
-    /// What has arrived so far.
+    /// What has arrived of the file so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    pub(crate) async fn append(&mut self, piece: &[u8]) -> Result<(), HttpError> {
+    /// The file is whole, or no more of it can be had; the next one begins.
+    ///
+    /// # Errors
+    /// The receiver is gone.
+    pub async fn end(&mut self) -> io::Result<()> {
+        self.bytes = 0;
+        self.send(Arrival::End).await
+    }
+
+    pub(crate) async fn append(&mut self, piece: Bytes) -> Result<(), HttpError> {
         let length = self.bytes + piece.len() as u64;
         if length > self.max_bytes {
             return Err(HttpError::TooLarge { limit: self.max_bytes, status: StatusCode::OK });
         }
-        let written = self.file.write_all(piece).await;
-        self.kept(written)?;
         self.bytes = length;
-        Ok(())
+        Ok(self.send(Arrival::Piece(piece)).await?)
     }
 
-    /// Makes what has arrived visible to readers of the path.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub async fn flush(&mut self) -> std::io::Result<()> {
-        let flushed = self.file.flush().await;
-        self.kept(flushed)
-    }
-
-    /// The disk reports a failed write late: nothing that was written before it can be relied on.
-    fn kept(&mut self, written: std::io::Result<()>) -> std::io::Result<()> {
-        if written.is_err() {
+    pub(crate) async fn restart(&mut self) -> io::Result<()> {
+        if self.bytes > 0 {
             self.bytes = 0;
+            self.send(Arrival::Restart).await?;
         }
-        written
+        Ok(())
     }
 
-    /// Empties the file.
-    pub(crate) async fn restart(&mut self) -> std::io::Result<()> {
-        self.bytes = 0;
-        self.file.set_len(0).await?;
-        self.file.seek(SeekFrom::Start(0)).await?;
-        Ok(())
+    async fn send(&self, arrival: Arrival) -> io::Result<()> {
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes the download");
+        self.arrivals.send(arrival).await.map_err(gone)
     }
 }
 
@@ -114,8 +119,8 @@ async fn receive(response: &mut Response, into: &mut Download, stall: Duration) 
     loop {
         let piece = async { response.chunk().await.map_err(|error| HttpError::of(&error)) };
         match within(stall, piece).await? {
-            Some(piece) => into.append(&piece).await?,
-            None => return Ok(into.flush().await?),
+            Some(piece) => into.append(piece).await?,
+            None => return Ok(()),
         }
     }
 }

@@ -15,7 +15,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Url};
 
 pub(crate) use api::{Api, secret_header};
-pub use download::Download;
+pub use download::{Arrival, Download};
 pub use egress::is_public;
 pub(crate) use error::HttpError;
 pub(crate) use incoming::Opened;

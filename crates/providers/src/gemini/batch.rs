@@ -82,10 +82,12 @@ impl Gemini {
         while let Some(piece) = incoming.piece().await? {
             let too_large = |_| HttpError::TooLarge { limit: limit as u64, status: StatusCode::OK };
             splitter.push(&piece, &mut lines).map_err(too_large)?;
-            if let Some(into) = &mut into {
-                into.append(&lines).await?;
+            let lines = std::mem::take(&mut lines);
+            if let Some(into) = &mut into
+                && !lines.is_empty()
+            {
+                into.append(lines.into()).await?;
             }
-            lines.clear();
         }
         Ok(splitter.into_frame())
     }
@@ -107,7 +109,6 @@ impl Gemini {
         // The next copy may be written in another order.
         into.restart().await.map_err(HttpError::from)?;
         let frame = self.frame(Target::Object, &self.api.url(&resource(file))?, Some(into)).await?;
-        into.flush().await.map_err(HttpError::from)?;
         parse::<Operation>(&frame).map(drop)
     }
 

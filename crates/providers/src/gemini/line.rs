@@ -7,20 +7,18 @@ use serde::Deserialize;
 use super::error::{self, Status};
 use super::response::Response;
 use crate::driver::Reply;
+use crate::result_id;
 
-/// In files the key stands by itself; inline it is metadata.
 #[derive(Deserialize)]
-struct Id<'a> {
+struct Inline<'a> {
     #[serde(borrow)]
-    key: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    metadata: Option<Metadata<'a>>,
+    metadata: Metadata<'a>,
 }
 
 #[derive(Deserialize)]
 struct Metadata<'a> {
     #[serde(borrow)]
-    key: Option<Cow<'a, str>>,
+    key: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -29,9 +27,10 @@ struct Line {
     error: Option<Status>,
 }
 
+/// In files the key stands by itself; inline it is metadata.
 pub(super) fn id(line: &[u8]) -> Option<Cow<'_, str>> {
-    let Id { key, metadata } = serde_json::from_slice(line).ok()?;
-    key.or_else(|| metadata?.key).filter(|id| !id.is_empty())
+    let inline = || Some(serde_json::from_slice::<Inline>(line).ok()?.metadata.key).filter(|id| !id.is_empty());
+    result_id::find(line, "key").or_else(inline)
 }
 
 pub(super) fn read(line: &[u8]) -> Reply {

@@ -11,8 +11,9 @@ use super::error::{Classify, Signs};
 use crate::driver::{Answer, Reply};
 use crate::usage::tokens;
 
+/// What is read of a successful reply.
 #[derive(Deserialize)]
-struct Completion {
+pub(crate) struct Completion {
     choices: Vec<Choice>,
     usage: Option<WireUsage>,
 }
@@ -67,7 +68,8 @@ pub(crate) fn read(status: u16, body: &[u8], classify: Classify) -> Reply {
     }
 }
 
-fn answer(completion: Completion) -> Reply {
+/// A completion as a reply, without its status.
+pub(crate) fn answer(completion: Completion) -> Reply {
     let usage = completion.usage.as_ref().and_then(WireUsage::believed);
     let Some(choice) = completion.choices.into_iter().next() else {
         return Reply { usage, ..Reply::invalid("the reply has no choices") };

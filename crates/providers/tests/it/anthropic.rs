@@ -205,7 +205,7 @@ async fn results_are_downloaded_with_the_key_and_never_from_elsewhere() {
     let results = "/v1/messages/batches/msgbatch_1/results";
     answers(&server, "GET", results, ResponseTemplate::new(200).set_body_string("{}\n{}\n")).await;
     let driver = driver(&server);
-    let mut fetched = Fetched::new(100).await;
+    let mut fetched = Fetched::new(100);
     driver.download(&format!("{}{results}", server.uri()), &mut fetched.download).await.expect("results");
     assert_eq!(fetched.text(), "{}\n{}\n");
     let request = &requests(&server).await[0];

@@ -151,7 +151,7 @@ async fn inline_results_are_read_line_by_line_however_many_there_are() {
     let polled = driver.poll("batches/1").await.expect("a look");
     assert_eq!((polled.status, polled.done), (RemoteStatus::Done, Some(300)));
     let file = polled.files.output.expect("results");
-    let mut fetched = Fetched::new(1 << 20).await;
+    let mut fetched = Fetched::new(1 << 20);
     // As after a download that was cut off.
     for _ in 0..2 {
         driver.download(&file, &mut fetched.download).await.expect("results");
@@ -163,7 +163,7 @@ async fn inline_results_are_read_line_by_line_however_many_there_are() {
         let answer = driver.read(line.as_bytes()).result.expect("an answer");
         assert_eq!(answer.text, format!("answer {number} ],["));
     }
-    let mut short = Fetched::new(1_000).await;
+    let mut short = Fetched::new(1_000);
     let error = driver.download(&file, &mut short.download).await.expect_err("too long");
     assert_eq!(error.failure.error.code, "provider_response_too_large");
 }
@@ -179,7 +179,7 @@ async fn a_result_file_is_downloaded_as_media() {
     media.respond_with(ResponseTemplate::new(200).set_body_string("{}\n")).mount(&server).await;
     let driver = driver(&server);
     let polled = driver.poll("batches/1").await.expect("a look");
-    let mut fetched = Fetched::new(100).await;
+    let mut fetched = Fetched::new(100);
     driver.download(&polled.files.output.expect("results"), &mut fetched.download).await.expect("results");
     assert_eq!(fetched.text(), "{}\n");
 }

@@ -1,31 +1,14 @@
 use domain::failure::Class;
 use domain::provider::Driver;
 use providers::CallError;
-use providers::client::Download;
 use wiremock::matchers::{header, header_exists, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::{STALL, Turn, connect, encoded, impatient, scripted};
+use crate::wire::Fetched;
 
-struct Target {
-    directory: tempfile::TempDir,
-    download: Download,
-}
-
-impl Target {
-    async fn new(max_bytes: u64) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let download = Download::create(&directory.path().join("out"), max_bytes).await.expect("a file");
-        Self { directory, download }
-    }
-
-    async fn fetch(&mut self, base_url: &str) -> Result<(), CallError> {
-        connect(Driver::Openai, base_url).download("file-1", &mut self.download).await
-    }
-
-    fn text(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("out")).expect("the file")
-    }
+async fn fetch(target: &mut Fetched, base_url: &str) -> Result<(), CallError> {
+    connect(Driver::Openai, base_url).download("file-1", &mut target.download).await
 }
 
 fn reply(status: &str, headers: &str, body: &str) -> Turn {
@@ -39,11 +22,11 @@ async fn a_download_that_was_cut_off_goes_on_where_it_ends() {
         reply("206 Partial Content", "Content-Range: bytes 5-9/10\r\nContent-Length: 5\r\n", "56789"),
     ])
     .await;
-    let mut target = Target::new(100).await;
-    let cut = target.fetch(&url).await.expect_err("a short body");
+    let mut target = Fetched::new(100);
+    let cut = fetch(&mut target, &url).await.expect_err("a short body");
     assert_eq!((cut.failure.class, cut.failure.error.code.as_str()), (Class::Transient, "connection_lost"));
     assert_eq!(target.download.bytes(), 5);
-    target.fetch(&url).await.expect("the rest");
+    fetch(&mut target, &url).await.expect("the rest");
     assert_eq!(target.text(), "0123456789");
     let requests = server.await.expect("both requests");
     assert!(!requests[0].to_lowercase().contains("range:"));
@@ -58,10 +41,10 @@ async fn a_part_that_ends_before_the_file_does_is_gone_on_from() {
         reply("206 Partial Content", "Content-Range: bytes 8-9/10\r\nContent-Length: 2\r\n", "89"),
     ])
     .await;
-    let mut target = Target::new(100).await;
-    target.fetch(&url).await.expect_err("a short body");
-    target.fetch(&url).await.expect_err("a part");
-    target.fetch(&url).await.expect("the rest");
+    let mut target = Fetched::new(100);
+    fetch(&mut target, &url).await.expect_err("a short body");
+    fetch(&mut target, &url).await.expect_err("a part");
+    fetch(&mut target, &url).await.expect("the rest");
     assert_eq!(target.text(), "0123456789");
     server.await.expect("three requests");
 }
@@ -73,10 +56,11 @@ async fn a_server_without_ranges_starts_over() {
         reply("200 OK", "Content-Length: 3\r\n", "abc"),
     ])
     .await;
-    let mut target = Target::new(100).await;
-    target.fetch(&url).await.expect_err("a short body");
-    target.fetch(&url).await.expect("another whole");
-    assert_eq!((target.text().as_str(), target.download.bytes()), ("abc", 3));
+    let mut target = Fetched::new(100);
+    fetch(&mut target, &url).await.expect_err("a short body");
+    fetch(&mut target, &url).await.expect("another whole");
+    assert_eq!(target.text(), "abc");
+    assert_eq!(target.download.bytes(), 3);
     server.await.expect("both requests");
 }
 
@@ -89,11 +73,11 @@ async fn another_range_than_asked_for_is_not_appended() {
             reply("200 OK", "Content-Length: 10\r\n", "0123456789"),
         ])
         .await;
-        let mut target = Target::new(100).await;
-        target.fetch(&url).await.expect_err("a short body");
-        let wrong = target.fetch(&url).await.expect_err("a wrong range");
+        let mut target = Fetched::new(100);
+        fetch(&mut target, &url).await.expect_err("a short body");
+        let wrong = fetch(&mut target, &url).await.expect_err("a wrong range");
         assert_eq!(wrong.failure.error.code, "invalid_provider_response");
-        target.fetch(&url).await.expect("all of it");
+        fetch(&mut target, &url).await.expect("all of it");
         assert_eq!(target.text(), "0123456789");
         server.await.expect("three requests");
     }
@@ -109,12 +93,12 @@ async fn nothing_left_to_send_means_that_all_is_there() {
         reply("200 OK", "Content-Length: 9\r\n", "012345678"),
     ])
     .await;
-    let mut target = Target::new(100).await;
-    target.fetch(&url).await.expect_err("a body without its end");
-    target.fetch(&url).await.expect("nothing is missing");
+    let mut target = Fetched::new(100);
+    fetch(&mut target, &url).await.expect_err("a body without its end");
+    fetch(&mut target, &url).await.expect("nothing is missing");
     assert_eq!(target.text(), "01234");
-    target.fetch(&url).await.expect_err("another length");
-    target.fetch(&url).await.expect("all of it");
+    fetch(&mut target, &url).await.expect_err("another length");
+    fetch(&mut target, &url).await.expect("all of it");
     assert_eq!(target.text(), "012345678");
     server.await.expect("four requests");
 }
@@ -123,7 +107,7 @@ async fn nothing_left_to_send_means_that_all_is_there() {
 async fn a_standstill_ends_a_download_and_slowness_does_not() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n";
     let (url, server) = scripted(vec![Turn::Hangs(format!("{head}0").into())]).await;
-    let mut target = Target::new(100).await;
+    let mut target = Fetched::new(100);
     let stalled = impatient(Driver::Openai, &url).download("file-1", &mut target.download).await.expect_err("silence");
     assert_eq!(stalled.failure.error.code, "provider_timeout");
     assert_eq!(target.download.bytes(), 1);
@@ -140,8 +124,8 @@ async fn a_download_is_bounded() {
     let server = MockServer::start().await;
     let body = ResponseTemplate::new(200).set_body_string("0123456789");
     Mock::given(path("/v1/files/file-1/content")).respond_with(body).mount(&server).await;
-    let mut target = Target::new(9).await;
-    let error = target.fetch(&format!("{}/v1", server.uri())).await.expect_err("too long");
+    let mut target = Fetched::new(9);
+    let error = fetch(&mut target, &format!("{}/v1", server.uri())).await.expect_err("too long");
     assert_eq!(error.failure.error.code, "provider_response_too_large");
 }
 
@@ -153,10 +137,11 @@ async fn a_redirect_is_not_followed() {
     Mock::given(header("authorization", "Bearer sk-1")).respond_with(redirect).mount(&here).await;
     Mock::given(header_exists("user-agent")).respond_with(ResponseTemplate::new(200)).expect(0).mount(&elsewhere).await;
     let url = format!("{}/v1", here.uri());
-    let mut target = Target::new(100).await;
-    let error = target.fetch(&url).await.expect_err("a redirect");
+    let mut target = Fetched::new(100);
+    let error = fetch(&mut target, &url).await.expect_err("a redirect");
     assert_eq!((error.failure.class, error.failure.error.code.as_str()), (Class::KeyLevel, "provider_misconfigured"));
-    let path = target.directory.path().join("in");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("in");
     std::fs::write(&path, "{}\n").expect("a file");
     let error = connect(Driver::Openai, &url).upload(&encoded(&path)).await.expect_err("a redirect");
     assert_eq!(error.failure.class, Class::KeyLevel);
@@ -170,7 +155,7 @@ async fn what_is_gone_is_missing_and_no_error_to_a_delete() {
     Mock::given(method("GET")).respond_with(gone.clone()).mount(&server).await;
     Mock::given(method("DELETE")).respond_with(gone).expect(1).mount(&server).await;
     let url = format!("{}/v1", server.uri());
-    let error = Target::new(100).await.fetch(&url).await.expect_err("nothing there");
+    let error = fetch(&mut Fetched::new(100), &url).await.expect_err("nothing there");
     assert!(error.missing && !error.ambiguous);
     assert_eq!(error.failure.error.message, "HTTP 404: No such File object: file-1");
     connect(Driver::Openai, &url).delete_file("file-1").await.expect("gone is gone");

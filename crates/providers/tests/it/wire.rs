@@ -4,10 +4,11 @@ use std::time::Duration;
 use domain::job::spec::Params;
 use domain::prompt::{Message, Role};
 use domain::provider::Driver;
-use providers::client::{Download, HttpClient, HttpOptions};
+use providers::client::{Arrival, Download, HttpClient, HttpOptions};
 use providers::{BatchDriver, Connection, EncodedFile, Endpoint, Input, NewBatch};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use wiremock::Request;
 
 /// What a test's driver is told beside its address.
@@ -87,23 +88,28 @@ impl Encoded {
     }
 }
 
-/// A download into a folder of its own.
+/// A download, and all that it has brought.
 pub struct Fetched {
-    _directory: TempDir,
-    path: PathBuf,
     pub download: Download,
+    arrivals: mpsc::Receiver<Arrival>,
+    text: Vec<u8>,
 }
 
 impl Fetched {
-    pub async fn new(max_bytes: u64) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("out.jsonl");
-        let download = Download::create(&path, max_bytes).await.expect("a file");
-        Self { _directory: directory, path, download }
+    pub fn new(max_bytes: u64) -> Self {
+        let (download, arrivals) = Download::new(max_bytes);
+        Self { download, arrivals, text: Vec::new() }
     }
 
-    pub fn text(&self) -> String {
-        std::fs::read_to_string(&self.path).expect("a file")
+    pub fn text(&mut self) -> &str {
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            match arrival {
+                Arrival::Piece(piece) => self.text.extend_from_slice(&piece),
+                Arrival::Restart => self.text.clear(),
+                Arrival::End => {}
+            }
+        }
+        std::str::from_utf8(&self.text).expect("a text")
     }
 }
 

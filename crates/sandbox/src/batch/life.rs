@@ -73,6 +73,11 @@ impl Life {
             Ok(index) => Arc::new(index),
             Err(problems) => return self.end(Stage::Failed, Done::default(), problems),
         };
+        if self.batch.has_outcome(Outcome::FailInternal) {
+            let message = "the sandbox was told to break down".to_owned();
+            let problem = Problem { code: "server_error", message, param: None, line: None };
+            return self.end(Stage::Failed, Done::default(), vec![problem]);
+        }
         let told = self.batch.has_outcome(Outcome::FailTokenLimit);
         let reserved = reserved.or_else(|| Reserved::new(&self.sandbox, &self.batch, &index)).filter(|_| !told);
         match reserved {

@@ -34,6 +34,8 @@ pub enum Outcome {
     FailValidation,
     /// The queue has no room for its tokens.
     FailTokenLimit,
+    /// The provider breaks down.
+    FailInternal,
     /// Expires with a share of the requests done.
     Expire,
     /// The provider cancels it with a share of the requests done.

@@ -1,6 +1,5 @@
-//! Files at the provider: result files come to this machine's disk, and what is no longer needed is removed there.
+//! Files at the provider: result files are downloaded, and what is no longer needed is removed there.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use db::remote_objects::{Kind, RemoteObject};
@@ -11,7 +10,7 @@ use crate::run::place::Place;
 use crate::{Context, StepError};
 
 /// Longest result file that is read, in bytes: fifty times what the largest provider batch may have sent.
-const MAX_FILE_BYTES: u64 = 16 << 30;
+pub(super) const MAX_FILE_BYTES: u64 = 16 << 30;
 /// A result file may be unknown to a reading call for so long after the end, ...
 const READ_LAG: Duration = Duration::from_mins(1);
 /// ... and this many tries.
@@ -19,15 +18,12 @@ const MISSES: u32 = 5;
 /// Tries of one download that bring nothing, one after the other.
 const TRIES: u32 = 4;
 
-/// Downloads a result file, going on where it was cut off. `None`: the provider has it no more.
-pub(super) async fn fetch(step: &Step<'_>, file: &str, name: &str) -> Result<Option<PathBuf>, Halt> {
-    let path = step.spool.join(name);
-    let disk = |error| StepError::retry("the spool directory", error);
-    let mut download = Download::create(&path, MAX_FILE_BYTES).await.map_err(disk)?;
+/// Downloads a result file, going on where it was cut off. What the provider has no more is skipped.
+pub(super) async fn fetch(step: &Step<'_>, file: &str, download: &mut Download) -> Result<(), Halt> {
     let mut failures = 0;
     loop {
         let before = download.bytes();
-        let error = match step.driver.download(file, &mut download).await {
+        let error = match step.driver.download(file, download).await {
             Ok(()) => break,
             // A file may be unknown to a reading call for a while after it was made.
             Err(error)
@@ -35,7 +31,7 @@ pub(super) async fn fetch(step: &Step<'_>, file: &str, name: &str) -> Result<Opt
             {
                 return Err(error.into());
             }
-            Err(error) if error.missing => return Ok(None),
+            Err(error) if error.missing => break,
             Err(error) => error,
         };
         failures = if download.bytes() > before { 1 } else { failures + 1 };
@@ -46,8 +42,7 @@ pub(super) async fn fetch(step: &Step<'_>, file: &str, name: &str) -> Result<Opt
         let wait = step.context.options.backoff.wait(failures, fastrand::f64(), error.failure.retry_after);
         tokio::time::sleep(wait.min(Duration::from_secs(10))).await;
     }
-    download.flush().await.map_err(disk)?;
-    Ok(Some(path))
+    Ok(download.end().await.map_err(|error| StepError::retry("the results", error))?)
 }
 
 /// Tries to remove something after which it is given up: files expire at the provider by themselves.

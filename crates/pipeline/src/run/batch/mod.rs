@@ -4,12 +4,13 @@
 //! after its last side effect. Nobody waits here while the provider thinks.
 
 mod collect;
+mod commit;
 mod duplicates;
 mod encode;
 mod files;
+mod gather;
 mod ids;
 mod outcomes;
-mod results;
 mod submit;
 mod validation;
 mod watch;

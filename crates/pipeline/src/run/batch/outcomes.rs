@@ -11,11 +11,11 @@ use domain::failure::{Class, Failure, Next, Tally};
 use domain::money::Money;
 use domain::outcome::{Outcome, Status, Usage};
 use domain::provider::Tariff;
-use domain::provider_batch::RemoteStatus;
+use domain::provider_batch::{RemoteStatus, ValidationError};
 use domain::row_set::RowSet;
 use providers::{BatchDriver, Reply};
 
-use super::results::Results;
+use super::gather::Lines;
 
 /// After so many provider batches that ended before they came to it, a row goes real time, where that exists.
 const MAX_EXPIRIES: u32 = 2;
@@ -23,8 +23,8 @@ const MAX_EXPIRIES: u32 = 2;
 /// What is the same for every chunk of a provider batch.
 pub(super) struct Reconciler {
     pub driver: Arc<dyn BatchDriver>,
-    pub results: Results,
-    pub status: RemoteStatus,
+    /// What it means that the files say nothing of a row; see [`silence`].
+    pub silence: Option<Failure>,
     pub tariff: Option<Tariff>,
     pub model: String,
     pub max_attempts: u32,
@@ -32,6 +32,50 @@ pub(super) struct Reconciler {
     /// False: its rows were settled before. Only answers matter then.
     pub owns_rows: bool,
 }
+
+/// What it means for a row that a provider batch ended so and its files say nothing of it. `None`: it was never tried.
+pub(super) fn silence(status: RemoteStatus, errors: &[ValidationError]) -> Option<Failure> {
+    let failure = match status {
+        RemoteStatus::Expired => {
+            let words = "the provider batch expired before this request was answered";
+            Failure::new(Class::Wait, "batch_expired", words)
+        }
+        RemoteStatus::Cancelled => {
+            let words = "the provider batch was cancelled before this request was answered";
+            Failure::new(Class::Wait, "batch_cancelled", words)
+        }
+        RemoteStatus::Lost => {
+            Failure::new(Class::Transient, "provider_batch_lost", "the provider lost the provider batch")
+        }
+        // It did not run at all: because of a row, or of something that stands for all of them, or because the provider broke down.
+        RemoteStatus::Failed => {
+            let broken = errors.iter().find(|error| BREAKDOWNS.contains(&error.code.as_str()))?;
+            Failure::new(Class::Transient, "provider_error", format!("{}: {}", broken.code, broken.message))
+        }
+        RemoteStatus::Done
+        | RemoteStatus::Queued
+        | RemoteStatus::Running
+        | RemoteStatus::Finishing
+        | RemoteStatus::Cancelling
+        | RemoteStatus::Unknown => {
+            let words = "the provider batch ended without a result for this row";
+            Failure::new(Class::Transient, "provider_missing_result", words)
+        }
+    };
+    Some(failure)
+}
+
+/// Codes of OpenAI and those that follow it, and of Google, for a failure that is the provider's own: no row is to blame, and to look for
+/// one would make many small provider batches of a large one.
+const BREAKDOWNS: [&str; 7] = [
+    "server_error",
+    "internal_error",
+    "internal_server_error",
+    "service_unavailable",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+];
 
 /// A chunk's rows as they stand.
 pub(super) struct ChunkRows {
@@ -62,11 +106,26 @@ impl Reconciled {
 }
 
 impl Reconciler {
-    /// Reads a chunk's results. Blocks.
+    /// Reads a chunk's lines: of each row the first success, else the first of its lines. Blocks.
     ///
     /// # Errors
     /// The disk's.
-    pub(super) fn reconcile(&self, chunk: &ChunkRows) -> io::Result<Reconciled> {
+    pub(super) fn read(&self, rows: usize, lines: &Lines) -> io::Result<Vec<Option<Reply>>> {
+        let mut replies: Vec<Option<Reply>> = vec![None; rows];
+        lines.for_each(|offset, line| {
+            let known = &mut replies[offset];
+            if known.as_ref().is_none_or(|known| known.result.is_err()) {
+                let reply = self.driver.read(line);
+                if known.is_none() || reply.result.is_ok() {
+                    *known = Some(reply);
+                }
+            }
+        })?;
+        Ok(replies)
+    }
+
+    /// What the replies of a chunk's rows mean.
+    pub(super) fn reconcile(&self, chunk: &ChunkRows, mut replies: Vec<Option<Reply>>) -> Reconciled {
         let histories: HashMap<u64, &History> = chunk.histories.iter().map(|history| (history.row, history)).collect();
         let mut reconciled = Reconciled {
             outcomes: Vec::with_capacity(chunk.sent.count()),
@@ -76,10 +135,13 @@ impl Reconciler {
             missing: 0,
             standstill: None,
         };
-        let mut buffer = Vec::new();
         for offset in chunk.sent.iter() {
             let row = chunk.first_row + offset as u64;
-            let Some(reply) = self.reply(row, &mut buffer, &mut reconciled.missing)? else { continue };
+            let reply = replies[offset].take().or_else(|| {
+                reconciled.missing += 1;
+                self.silence.clone().map(Reply::without_answer)
+            });
+            let Some(reply) = reply else { continue };
             let history = histories.get(&row).map_or_else(|| History::none(row), |history| **history);
             if chunk.closed.contains(offset) {
                 reconciled.late.extend(self.late(row, reply));
@@ -87,57 +149,7 @@ impl Reconciler {
                 self.add(&mut reconciled, offset, history, reply);
             }
         }
-        Ok(reconciled)
-    }
-
-    /// What the files say of a row: the first success among its lines, else the first line. `None`: it was never tried.
-    fn reply(&self, row: u64, buffer: &mut Vec<u8>, missing: &mut u64) -> io::Result<Option<Reply>> {
-        let mut first = None;
-        for line in self.results.of(row) {
-            self.results.read(*line, buffer)?;
-            let reply = self.driver.read(buffer);
-            if reply.result.is_ok() {
-                return Ok(Some(reply));
-            }
-            first.get_or_insert(reply);
-        }
-        if first.is_none() {
-            *missing += 1;
-            return Ok(self.silence().map(Reply::without_answer));
-        }
-        Ok(first)
-    }
-
-    /// What it means that the files say nothing of a row.
-    fn silence(&self) -> Option<Failure> {
-        let failure = match self.status {
-            RemoteStatus::Expired => Failure::new(
-                Class::Wait,
-                "batch_expired",
-                "the provider batch expired before this request was answered",
-            ),
-            RemoteStatus::Cancelled => Failure::new(
-                Class::Wait,
-                "batch_cancelled",
-                "the provider batch was cancelled before this request was answered",
-            ),
-            RemoteStatus::Lost => {
-                Failure::new(Class::Transient, "provider_batch_lost", "the provider lost the provider batch")
-            }
-            // It did not run at all.
-            RemoteStatus::Failed => return None,
-            RemoteStatus::Done
-            | RemoteStatus::Queued
-            | RemoteStatus::Running
-            | RemoteStatus::Finishing
-            | RemoteStatus::Cancelling
-            | RemoteStatus::Unknown => Failure::new(
-                Class::Transient,
-                "provider_missing_result",
-                "the provider batch ended without a result for this row",
-            ),
-        };
-        Some(failure)
+        reconciled
     }
 
     fn add(&self, reconciled: &mut Reconciled, offset: usize, history: History, reply: Reply) {

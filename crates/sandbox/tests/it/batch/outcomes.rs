@@ -27,7 +27,12 @@ async fn every_request_fails() {
 
 #[tokio::test]
 async fn whole_fails() {
-    for (outcome, code) in [("fail_validation", "invalid_json_line"), ("fail_token_limit", "token_limit_exceeded")] {
+    let outcomes = [
+        ("fail_validation", "invalid_json_line"),
+        ("fail_token_limit", "token_limit_exceeded"),
+        ("fail_internal", "server_error"),
+    ];
+    for (outcome, code) in outcomes {
         let sandbox = with(json!({"outcome": outcome})).await;
         let batch = Client::openai(&sandbox).ended(line("a", "x")).await;
         assert_eq!((&batch["status"], &batch["output_file_id"]), (&json!("failed"), &Value::Null));
