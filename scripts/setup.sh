@@ -49,6 +49,7 @@ require_rust() {
   [[ $(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1) == "$wanted" ]] ||
     fail "Rust $wanted or later is needed, this is $found: run: rustup update stable"
   command -v cc >/dev/null || install_package gcc libc6-dev || fail 'no C compiler: install gcc or clang'
+  command -v make >/dev/null || install_package make || fail 'no make: install GNU make'
 }
 
 # Finds the server programs as the tests and the service do; else installs the platform's package, else downloads them.

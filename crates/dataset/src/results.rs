@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, LargeStringArray, RecordBatch, StringArray, UInt8Array, UInt32Array,
+    Array, ArrayRef, AsArray, Int64Array, LargeStringBuilder, RecordBatch, StringArray, UInt8Array, UInt32Array,
     UInt64Array,
 };
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
@@ -27,8 +27,7 @@ pub fn encode(outcomes: &[(u64, &Outcome)]) -> Result<Bytes, FileError> {
     let batch = RecordBatch::try_from_iter_with_nullable([
         ("row_no", Arc::new(UInt64Array::from_iter_values(outcomes.iter().map(|(row, _)| *row))) as ArrayRef, false),
         ("status", Arc::new(UInt8Array::from_iter_values(rows().map(|outcome| outcome.status as u8))), false),
-        // Answers of a chunk may be more than 2 GiB together.
-        ("response", Arc::new(rows().map(|outcome| outcome.response.as_deref()).collect::<LargeStringArray>()), true),
+        ("response", responses(rows()), true),
         ("error_code", error(|error| &error.code), true),
         ("error", error(|error| &error.message), true),
         ("model", Arc::new(rows().map(|outcome| outcome.model.as_deref()).collect::<StringArray>()), true),
@@ -49,6 +48,15 @@ pub fn encode(outcomes: &[(u64, &Outcome)]) -> Result<Bytes, FileError> {
     ])?;
     // Answers hardly ever repeat: looking each up in a dictionary would cost more than writing it.
     encode_parquet(&batch, properties().set_column_dictionary_enabled(ColumnPath::from("response"), false).build())
+}
+
+/// Answers of a chunk may be more than 2 GiB together. Memory for all of them is taken at once.
+fn responses<'a>(outcomes: impl Iterator<Item = &'a Outcome> + Clone) -> ArrayRef {
+    let texts = || outcomes.clone().map(|outcome| outcome.response.as_deref());
+    let bytes = texts().flatten().map(str::len).sum();
+    let mut builder = LargeStringBuilder::with_capacity(texts().count(), bytes);
+    texts().for_each(|text| builder.append_option(text));
+    Arc::new(builder.finish())
 }
 
 /// The outcomes that [`encode`] wrote.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Decimal128Array, Int32Array, Int64Array, StringArray};
+use arrow::array::{ArrayRef, Decimal128Array, Int32Array, Int64Array, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use domain::outcome::Outcome;
 
@@ -99,7 +99,7 @@ impl OutputColumns {
             outcomes.iter().map(|outcome| outcome.cost.map(|cost| i128::from(cost.0))).collect();
         let attempts = outcomes.iter().map(|outcome| i32::try_from(outcome.attempts).unwrap_or(i32::MAX));
         Ok(vec![
-            text(|outcome| outcome.response.as_deref()),
+            responses(outcomes),
             text(|outcome| Some(outcome.status.name())),
             text(|outcome| outcome.error.as_ref().map(|error| error.code.as_str())),
             text(|outcome| outcome.error.as_ref().map(|error| error.message.as_str())),
@@ -111,4 +111,12 @@ impl OutputColumns {
             Arc::new(Int32Array::from_iter_values(attempts)),
         ])
     }
+}
+
+/// Memory for all answers is taken at once.
+fn responses(outcomes: &[Outcome]) -> ArrayRef {
+    let texts = || outcomes.iter().map(|outcome| outcome.response.as_deref());
+    let mut builder = StringBuilder::with_capacity(outcomes.len(), texts().flatten().map(str::len).sum());
+    texts().for_each(|text| builder.append_option(text));
+    Arc::new(builder.finish())
 }

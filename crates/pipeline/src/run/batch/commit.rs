@@ -26,7 +26,7 @@ use crate::job::Job;
 use crate::merge::chunk_files::{ChunkFiles, Paths};
 
 /// Chunks that are worked on at once.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 1;
 
 /// Commits chunks while results arrive: those of which every row has an answer. Returns what is left when all is there.
 pub(super) async fn while_they_come(
@@ -48,7 +48,7 @@ pub(super) async fn while_they_come(
         tokio::select! {
             Some(done) = work.next() => match done? {
                 Ended::Waits(chunk) => results.put_back(chunk),
-                Ended::Committed { first_row, .. } => results.collected(first_row),
+                Ended::Committed { chunk, .. } => results.collected(chunk),
             },
             arrival = arrivals.recv(), if is_open && work.len() < AT_ONCE => match arrival {
                 Some(Arrival::Piece(piece)) => ready.extend(results.add(&piece)),
@@ -90,7 +90,7 @@ enum Ended {
     /// Some row may be answered by what is yet to come.
     Waits(Gathered),
     Committed {
-        first_row: u64,
+        chunk: Gathered,
         missing: u64,
     },
 }
@@ -109,7 +109,7 @@ async fn commit_chunk(
             if let Some(failure) = &prepared.found.standstill {
                 collect::pause(step, failure).await?;
             }
-            return Ok(Ended::Committed { first_row: chunk.sent.first_row, missing: prepared.found.missing });
+            return Ok(Ended::Committed { chunk, missing: prepared.found.missing });
         }
     }
 }

@@ -18,6 +18,9 @@ const MAX_LINE_BYTES: usize = 64 << 20;
 /// Lines that are kept in memory before they go to the disk. Where results come in order, only a chunk or two wait at a time.
 const MAX_HELD_BYTES: usize = 24 << 20;
 
+/// Buffers that are kept for further chunks.
+const MAX_SPARE: usize = 3;
+
 /// Lines on their way to their chunks.
 pub(super) struct Gatherer {
     driver: Arc<dyn BatchDriver>,
@@ -29,8 +32,8 @@ pub(super) struct Gatherer {
     /// The line is too long, and skipped to its end.
     skipping: bool,
     held_bytes: usize,
-    /// Bytes of the last chunk's lines: the next one's will be about as many.
-    room: usize,
+    /// Buffers of chunks that are collected. To touch fresh memory costs more than to fill it.
+    spare: Vec<Vec<u8>>,
     spill: Spill,
     /// Lines of this dispatch.
     pub found: u64,
@@ -83,7 +86,7 @@ impl Gatherer {
             partial: Vec::new(),
             skipping: false,
             held_bytes: 0,
-            room: 0,
+            spare: Vec::new(),
             spill: Spill { path: spill, file: None, end: 0 },
             found: 0,
             unknown: 0,
@@ -157,8 +160,8 @@ impl Gatherer {
                 None
             }
             State::Gathering(gathered) => {
-                if gathered.lines.bytes.is_empty() {
-                    gathered.lines.bytes.reserve(self.room);
+                if gathered.lines.bytes.capacity() == 0 {
+                    gathered.lines.bytes = self.spare.pop().unwrap_or_default();
                 }
                 gathered.lines.push(offset, line);
                 gathered.silent.remove(offset);
@@ -183,13 +186,17 @@ impl Gatherer {
             return None;
         };
         self.held_bytes -= gathered.lines.bytes.len();
-        self.room = gathered.lines.bytes.len();
         Some(gathered)
     }
 
     /// A chunk that was ready is committed.
-    pub(super) fn collected(&mut self, first_row: u64) {
-        self.slot(first_row).state = State::Collected;
+    pub(super) fn collected(&mut self, gathered: Gathered) {
+        self.slot(gathered.sent.first_row).state = State::Collected;
+        let mut buffer = gathered.lines.bytes;
+        buffer.clear();
+        if self.spare.len() < MAX_SPARE && buffer.capacity() < MAX_HELD_BYTES {
+            self.spare.push(buffer);
+        }
     }
 
     /// Takes a chunk back that was ready and can't be committed yet.
@@ -356,8 +363,11 @@ mod tests {
         };
         let http = HttpClient::new(HttpOptions::default()).expect("a client");
         let driver = connect(domain::provider::Driver::Openai, http, endpoint).batch.expect("a batch driver");
-        let chunk = |chunk_no: u32, first_row, rows: usize, collected| {
-            SentChunk { chunk_no, first_row, rows: RowSet::full(rows), collected }
+        let chunk = |chunk_no: u32, first_row, rows: usize, collected| SentChunk {
+            chunk_no,
+            first_row,
+            rows: RowSet::full(rows),
+            collected,
         };
         let mut sent = vec![chunk(4, 10, 3, false), chunk(5, 13, 3, false), chunk(7, 20, 2, true)];
         sent[1].rows.remove(2);
@@ -385,7 +395,8 @@ mod tests {
 
     #[test]
     fn a_chunk_is_ready_when_each_of_its_rows_has_a_line_wherever_pieces_are_cut() {
-        let text = [line(11, "b"), line(14, "e"), line(10, "a"), "\n".to_owned(), line(12, "c"), line(13, "d")].concat();
+        let text =
+            [line(11, "b"), line(14, "e"), line(10, "a"), "\n".to_owned(), line(12, "c"), line(13, "d")].concat();
         for size in [1, 7, 40, 10_000] {
             let mut gatherer = gatherer(PathBuf::new());
             let ready: Vec<_> = text.as_bytes().chunks(size).flat_map(|piece| gatherer.add(piece)).collect();
