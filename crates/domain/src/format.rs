@@ -10,13 +10,22 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's name implies, if any.
+    /// The format that a file's name implies, if any. Text may be compressed.
     pub fn from_path(path: &str) -> Option<Self> {
         let name = path.rsplit('/').next()?.to_ascii_lowercase();
-        match name.rsplit_once('.')?.1 {
-            "csv" => Some(Self::Csv),
-            "parquet" => Some(Self::Parquet),
+        match name.rsplit_once('.')? {
+            (_, "csv") => Some(Self::Csv),
+            (_, "parquet") => Some(Self::Parquet),
+            (name, "gz" | "zst") => Self::from_path(name).filter(|format| format.is_text()),
             _ => None,
+        }
+    }
+
+    /// Whether files of this format are text, which may be compressed as a whole.
+    pub fn is_text(self) -> bool {
+        match self {
+            Self::Csv => true,
+            Self::Parquet => false,
         }
     }
 
@@ -25,6 +34,28 @@ impl Format {
         match self {
             Self::Csv => "csv",
             Self::Parquet => "parquet",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_imply_formats() {
+        for (name, format) in [
+            ("s3://a/b.csv", Some(Format::Csv)),
+            ("b.CSV.GZ", Some(Format::Csv)),
+            ("b.csv.zst", Some(Format::Csv)),
+            ("b.parquet", Some(Format::Parquet)),
+            ("b.parquet.gz", None),
+            ("b.csv.gz.gz", Some(Format::Csv)),
+            ("a.csv/b", None),
+            ("b.gz", None),
+            ("csv", None),
+        ] {
+            assert_eq!(Format::from_path(name), format, "{name}");
         }
     }
 }

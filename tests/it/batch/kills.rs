@@ -58,7 +58,11 @@ async fn j1_killed_workers_double_and_lose_no_provider_batch() -> anyhow::Result
 fn assert_nothing_is_doubled(rig: &Rig, jobs: &[Job]) -> anyhow::Result<()> {
     let totals = totals(rig)?;
     let answered: u64 = jobs.iter().map(|job| job.counts.succeeded).sum();
-    assert_eq!((totals.batches.billed, totals.batches.billed_again), (answered, 0), "bought twice, or lost: {totals:?}");
+    assert_eq!(
+        (totals.batches.billed, totals.batches.billed_again),
+        (answered, 0),
+        "bought twice, or lost: {totals:?}"
+    );
     let booked: u64 = jobs.iter().map(|job| job.usage.input_tokens).sum();
     assert_eq!(totals.billed_prompt_tokens, booked, "{totals:?}");
     Ok(())

@@ -1,6 +1,7 @@
 //! Jobs that nothing disturbs.
 
 mod command_line;
+mod compressed;
 mod control;
 mod failures;
 mod fairness;

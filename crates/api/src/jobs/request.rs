@@ -10,7 +10,7 @@ use domain::provider::ModelName;
 use domain::storage_uri::StorageUri;
 use serde_json::Value;
 
-use super::{messages, params};
+use super::{formats, messages, params};
 use crate::body::Fields;
 use crate::problem::{Problem, Problems};
 
@@ -90,7 +90,7 @@ fn input(body: &mut Fields<'_>) -> Option<(StorageUri, Format)> {
     fields.require("uri");
     let text = fields.text("uri");
     let uri = text.as_deref().and_then(|text| uri(&mut fields, text));
-    let format = format(&mut fields, text.as_deref(), None);
+    let format = formats::of_input(&mut fields, text.as_deref());
     fields.later(&["delimiter", "id_column", "on_bad_row"]);
     fields.finish();
     Some((uri?, format?))
@@ -108,8 +108,7 @@ fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option
     };
     let text = fields.text("uri");
     let uri = text.as_deref().map(|text| uri(&mut fields, text));
-    // An unknown format of the input was reported there.
-    let format = format(&mut fields, text.as_deref(), input_format.or(Some(Format::Csv)));
+    let format = formats::of_output(&mut fields, text.as_deref(), input_format);
     let column_prefix = column_prefix(&mut fields);
     let if_exists =
         fields.choice("if_exists", &[("error", Some(IfExists::Error)), ("replace", Some(IfExists::Replace))]);
@@ -127,39 +126,6 @@ fn uri(fields: &mut Fields<'_>, text: &str) -> Option<StorageUri> {
     text.parse()
         .map_err(|error: domain::storage_uri::InvalidStorageUri| fields.report("uri", error.code(), error.to_string()))
         .ok()
-}
-
-/// The format that is said, else the one that the URI's extension implies, else `otherwise`.
-fn format(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>) -> Option<Format> {
-    const FORMATS: [(&str, Option<Format>); 5] = [
-        ("csv", Some(Format::Csv)),
-        ("parquet", Some(Format::Parquet)),
-        ("jsonl", None),
-        ("tsv", None),
-        ("openai", None),
-    ];
-    /// The first two change the bytes, so that naming a format does not help.
-    const LATER: [&str; 4] = [".gz", ".zst", ".tsv", ".jsonl"];
-    let name = uri.map(str::to_ascii_lowercase).unwrap_or_default();
-    let is_said = fields.has("format");
-    let said = fields.choice("format", &FORMATS);
-    let unsupported = LATER.iter().take(if is_said { 2 } else { LATER.len() }).find(|ending| name.ends_with(*ending));
-    if let Some(ending) = unsupported {
-        fields.report(
-            "uri",
-            "not_yet_supported",
-            format!("`{ending}` files are not supported yet; supported: csv, parquet"),
-        );
-        return None;
-    }
-    if is_said {
-        return said;
-    }
-    let found = Format::from_path(&name).or(otherwise);
-    if found.is_none() && uri.is_some() {
-        fields.report("format", "required", "the URI's extension tells no format: say `csv` or `parquet`");
-    }
-    found
 }
 
 fn column_prefix(fields: &mut Fields<'_>) -> String {

@@ -12,7 +12,7 @@ use super::InputError;
 /// A place between two rows from which an input can be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// CSV: the byte offset. Parquet: the row.
+    /// CSV: the byte offset in the text, decompressed. Parquet: the row.
     pub position: u64,
     /// Number of the row that comes next, from 0.
     pub row: u64,

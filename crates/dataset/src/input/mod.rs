@@ -7,6 +7,7 @@ pub mod limits;
 mod parquet;
 mod pin;
 mod schema;
+mod text;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use self::batches::{Cursor, InputBatch};
 pub use self::error::InputError;
 pub use self::pin::{Pinned, pin};
 pub use self::schema::{InputSchema, Layout};
+pub use self::text::Compression;
 use crate::stores::Location;
 
 /// What a job has to know of its input, kept with it as JSON.
@@ -41,7 +43,7 @@ impl From<Format> for ReadOptions {
     }
 }
 
-/// Describes the input from its header (CSV, the first [`limits::MAX_HEADER_BYTES`]) or its footer (Parquet).
+/// Describes the input from its header (CSV, the first [`limits::MAX_HEADER_BYTES`] of its text) or its footer (Parquet).
 ///
 /// # Errors
 /// Everything about the header or footer that keeps the file from being read; `input_empty` where it can be seen here.
@@ -66,7 +68,7 @@ pub fn read(
     from: Cursor,
 ) -> BoxStream<'static, Result<InputBatch, InputError>> {
     match schema.layout {
-        Layout::Csv { delimiter, .. } => csv::read(location, pinned, schema, delimiter, from),
+        Layout::Csv { delimiter, compression, .. } => csv::read(location, pinned, schema, delimiter, compression, from),
         Layout::Parquet { .. } => parquet::read(location, pinned, from),
     }
 }

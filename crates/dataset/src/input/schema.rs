@@ -8,7 +8,7 @@ use domain::format::Format;
 use serde::{Deserialize, Serialize};
 
 use super::limits::MAX_COLUMNS;
-use super::{Cursor, InputError};
+use super::{Compression, Cursor, InputError};
 
 /// An input's columns and where its rows begin. Kept with the job as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,9 @@ pub enum Layout {
         /// The ASCII byte between cells.
         delimiter: u8,
         had_bom: bool,
-        /// Byte offset of the first record after the header.
+        #[serde(default)]
+        compression: Compression,
+        /// Byte offset in the text of the first record after the header.
         first_record: u64,
         /// Its line, from 1.
         first_line: u64,

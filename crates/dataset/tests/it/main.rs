@@ -1,5 +1,6 @@
 //! The crate against real files and a real S3 server in this process.
 
+mod compressed;
 mod csv_cases;
 mod csv_property;
 mod csv_resume;

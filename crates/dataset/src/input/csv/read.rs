@@ -6,14 +6,12 @@ use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use domain::outcome::ItemError;
-use futures::StreamExt;
 use futures::stream::BoxStream;
-use tokio::runtime::Handle;
 
 use super::records::Records;
 use crate::input::batches::{BatchSink, Stop, on_thread};
 use crate::input::limits::{MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_ROW_BYTES};
-use crate::input::pin::blocks;
+use crate::input::text::{Compression, Text};
 use crate::input::{Cursor, InputBatch, InputError, InputSchema, Pinned};
 use crate::stores::Location;
 
@@ -22,18 +20,16 @@ pub(in crate::input) fn read(
     pinned: Pinned,
     schema: Arc<InputSchema>,
     delimiter: u8,
+    compression: Compression,
     from: Cursor,
 ) -> BoxStream<'static, Result<InputBatch, InputError>> {
     on_thread(
         || InputError::ReaderStopped,
         move |sink| {
-            let runtime = Handle::current();
-            let mut blocks = Box::pin(blocks(location, pinned, from.position));
+            let mut text = Text::open(location, pinned, compression, from.position)?;
             let mut records = Records::new(delimiter, schema.columns.fields().len(), from.position, from.line);
             let mut batch = BatchBuilder::new(schema.columns.clone(), from.row);
-            while let Some(block) = runtime.block_on(blocks.next()) {
-                let block = block?;
-                let mut rest = &block[..];
+            while let Some(mut rest) = text.next()? {
                 while records.next(&mut rest) {
                     batch.push(&records, sink)?;
                 }
