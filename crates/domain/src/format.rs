@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     Csv,
+    Jsonl,
     Parquet,
 }
 
@@ -15,6 +16,7 @@ impl Format {
         let name = path.rsplit('/').next()?.to_ascii_lowercase();
         match name.rsplit_once('.')? {
             (_, "csv") => Some(Self::Csv),
+            (_, "jsonl") => Some(Self::Jsonl),
             (_, "parquet") => Some(Self::Parquet),
             (name, "gz" | "zst") => Self::from_path(name).filter(|format| format.is_text()),
             _ => None,
@@ -24,7 +26,7 @@ impl Format {
     /// Whether files of this format are text, which may be compressed as a whole.
     pub fn is_text(self) -> bool {
         match self {
-            Self::Csv => true,
+            Self::Csv | Self::Jsonl => true,
             Self::Parquet => false,
         }
     }
@@ -33,6 +35,7 @@ impl Format {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
         }
     }
@@ -48,6 +51,8 @@ mod tests {
             ("s3://a/b.csv", Some(Format::Csv)),
             ("b.CSV.GZ", Some(Format::Csv)),
             ("b.csv.zst", Some(Format::Csv)),
+            ("b.jsonl", Some(Format::Jsonl)),
+            ("b.jsonl.gz", Some(Format::Jsonl)),
             ("b.parquet", Some(Format::Parquet)),
             ("b.parquet.gz", None),
             ("b.csv.gz.gz", Some(Format::Csv)),

@@ -1,6 +1,7 @@
 //! Proves conservation: recomputes what became of every row from the input and the output objects, never from counters.
 
 mod compare;
+mod lines;
 mod report;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dataset::input::Source;
+use dataset::row::Rows;
 use domain::ids::{JobId, TenantId};
 use domain::job::{Spec, State};
 use domain::prompt::Prompt;
@@ -19,6 +20,7 @@ pub(crate) struct Job {
     pub spec: Spec,
     pub source: Source,
     pub prompt: Prompt,
+    pub rows: Rows,
 }
 
 /// Jobs that this worker has in hand, so that a dispatch doesn't compile its prompt again.
@@ -69,5 +71,6 @@ pub(crate) async fn load(
     let source: Source = serde_json::from_value(work.input).map_err(|error| broken(error.to_string()))?;
     let prompt = Prompt::compile(&work.spec.prompt, &Columns::new(source.schema.column_names()))
         .map_err(|errors| broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    Ok((Job { tenant_id, id: job_id, spec: work.spec, source, prompt }, (work.state, work.generation)))
+    let rows = Rows::new(&source.schema);
+    Ok((Job { tenant_id, id: job_id, spec: work.spec, source, prompt, rows }, (work.state, work.generation)))
 }

@@ -1,20 +1,21 @@
 //! Plan: reads the input once, as a stream, and cuts it into chunks. Nothing is sent before it has ended.
 
+mod columns;
+mod size;
+
 use std::sync::Arc;
 
 use arrow::array::Array as _;
 use arrow::record_batch::RecordBatch;
-use aws_lc_rs::digest;
 use dataset::chunk::{ChunkInput, RowMeta};
 use dataset::input::{Cursor, InputBatch};
-use dataset::row::BatchRow;
+use dataset::json_lines::ColumnTypes;
+use dataset::output::OutputColumns;
 use dataset::work::WorkFile;
 use db::chunks::NewChunk;
 use db::steps::StepLease;
-use domain::chunk::{Fill, MAX_BYTES, RowSize};
-use domain::outcome::{ItemError, Outcome, Status};
-use domain::prompt::{Message, Prompt};
-use domain::row::Row;
+use domain::chunk::{Fill, RowSize};
+use domain::outcome::{Outcome, Status};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
@@ -22,27 +23,38 @@ use crate::job::Job;
 use crate::{Context, StepError};
 
 /// Where plan goes on after a crash: all chunks before it are committed.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct PlanCursor {
     input: Cursor,
     chunk_no: u32,
+    /// Of the rows up to there, and maybe some more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    types: Option<ColumnTypes>,
 }
 
 /// The whole step.
-pub(crate) async fn plan(context: &Context, lease: &StepLease, job: Arc<Job>) -> Result<(), StepError> {
+pub(crate) async fn plan(context: &Context, lease: &StepLease, job: &Job) -> Result<(), StepError> {
     let mut tx = context.db.tenant(lease.tenant_id).await?;
     db::chunks::begin_plan(&mut tx, lease).await?;
     let cursor = db::steps::cursor(&mut tx, lease).await?;
     tx.commit().await?;
     let cursor = match cursor {
         Some(cursor) => serde_json::from_value(cursor).map_err(|error| StepError::retry("plan cursor", error))?,
-        None => PlanCursor { input: job.source.schema.start(), chunk_no: 0 },
+        None => PlanCursor { input: job.source.schema.start(), chunk_no: 0, types: columns::wanted(job) },
     };
     let location = context.open(lease.tenant_id, &job.spec.input.uri, false).await?;
     let schema = Arc::new(job.source.schema.clone());
     let mut batches = dataset::input::read(location, job.source.pinned.clone(), schema, cursor.input);
-    let mut planner =
-        Planner { context, lease, job: &job, cursor, slices: Vec::new(), meta: Vec::new(), fill: Fill::default() };
+    let mut planner = Planner {
+        context,
+        lease,
+        job,
+        cursor,
+        kept_lines: columns::kept_lines(job)?,
+        slices: Vec::new(),
+        meta: Vec::new(),
+        fill: Fill::default(),
+    };
     while let Some(batch) = batches.next().await {
         planner.add(batch?).await?;
     }
@@ -55,6 +67,7 @@ struct Planner<'a> {
     lease: &'a StepLease,
     job: &'a Job,
     cursor: PlanCursor,
+    kept_lines: Option<OutputColumns>,
     slices: Vec<RecordBatch>,
     meta: Vec<RowMeta>,
     fill: Fill,
@@ -62,12 +75,18 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     async fn add(&mut self, batch: InputBatch) -> Result<(), StepError> {
-        let prompt = self.job.prompt.clone();
-        let (batch, sizes) = tokio::task::spawn_blocking(move || {
-            let sizes = size_rows(&prompt, &batch);
-            (batch, sizes)
+        let kept_lines = self.kept_lines.clone();
+        let (prompt, rows, mut types) = (self.job.prompt.clone(), self.job.rows.clone(), self.cursor.types.take());
+        let (batch, sizes, types) = tokio::task::spawn_blocking(move || {
+            let sizes = size::rows(&prompt, &rows, &batch);
+            types.as_mut().map_or(Ok(()), |types| types.add(&batch.rows))?;
+            if let Some(conflict) = kept_lines.and_then(|columns| columns.conflict(&batch.rows)) {
+                return Err(columns::conflict(conflict));
+            }
+            Ok::<_, StepError>((batch, sizes, types))
         })
-        .await?;
+        .await??;
+        self.cursor.types = types;
         let cell_bytes = mean_cell_bytes(&batch.rows);
         let mut begin = 0;
         for (index, meta) in sizes.into_iter().enumerate() {
@@ -94,7 +113,7 @@ impl Planner<'_> {
         let slices = std::mem::take(&mut self.slices);
         let first_row = next.row - meta.len() as u64;
         let unsendable = unsendable(&meta);
-        let columns = self.job.source.schema.columns.clone();
+        let columns = self.job.source.schema.stored();
         let bytes = tokio::task::spawn_blocking(move || {
             dataset::chunk::encode(&ChunkInput::new(&columns, &slices, first_row, meta)?)
         })
@@ -112,7 +131,7 @@ impl Planner<'_> {
             unsendable: &unsendable,
         };
         self.cursor.chunk_no += 1;
-        let cursor = PlanCursor { input: next, chunk_no: self.cursor.chunk_no };
+        let cursor = PlanCursor { input: next, ..self.cursor.clone() };
         let cursor = serde_json::to_value(cursor).map_err(|error| StepError::retry("plan cursor", error))?;
         let mut tx = self.context.db.tenant(self.lease.tenant_id).await?;
         db::chunks::add(&mut tx, self.lease, &chunk, &cursor).await?;
@@ -128,8 +147,9 @@ impl Planner<'_> {
             let detail = "the input has no rows".to_owned();
             return Err(StepError::FailJob { code: "input_empty".to_owned(), detail });
         }
+        let input = self.cursor.types.as_ref().map(|types| columns::planned(self.job, types)).transpose()?;
         let mut tx = self.context.db.tenant(self.lease.tenant_id).await?;
-        db::chunks::end_plan(&mut tx, self.lease, total_rows, self.cursor.chunk_no).await?;
+        db::chunks::end_plan(&mut tx, self.lease, total_rows, self.cursor.chunk_no, input.as_ref()).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -150,52 +170,4 @@ fn unsendable(meta: &[RowMeta]) -> Vec<(usize, Outcome)> {
         .enumerate()
         .filter_map(|(offset, row)| Some((offset, Outcome::unsent(Status::Failed, row.error.clone()?))))
         .collect()
-}
-
-/// Renders every row, to size and hash its request.
-fn size_rows(prompt: &Prompt, batch: &InputBatch) -> Vec<RowMeta> {
-    let rows = Arc::new(batch.rows.clone());
-    let mut row_errors = batch.row_errors.iter().peekable();
-    (0..rows.num_rows())
-        .map(|index| match row_errors.next_if(|(row, _)| *row == index) {
-            Some((_, error)) => RowMeta { bytes: 0, tokens: 0, request_hash: [0; 32], error: Some(error.clone()) },
-            None => size_row(prompt, &(Arc::new(BatchRow::new(rows.clone(), index)) as Arc<dyn Row>)),
-        })
-        .collect()
-}
-
-/// Most bytes of a row's rendered prompt: what a chunk may hold.
-const MAX_PROMPT_BYTES: usize = 8_000_000;
-const _: () = assert!(MAX_PROMPT_BYTES as u64 == MAX_BYTES);
-
-fn size_row(prompt: &Prompt, row: &Arc<dyn Row>) -> RowMeta {
-    match prompt.render(row, MAX_PROMPT_BYTES) {
-        Ok(messages) => {
-            let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
-            let bytes = u32::try_from(bytes).expect("rendering is bounded far below 4 GB");
-            RowMeta { bytes, tokens: estimate_tokens(bytes), request_hash: hash(&messages), error: None }
-        }
-        Err(error) => {
-            let error = ItemError::new(error.code(), error.to_string());
-            RowMeta { bytes: 0, tokens: 0, request_hash: [0; 32], error: Some(error) }
-        }
-    }
-}
-
-/// Four bytes a token is the usual ratio of English text. It only paces: bills and caps never rest on it.
-fn estimate_tokens(bytes: u32) -> u32 {
-    bytes.div_ceil(4)
-}
-
-/// SHA-256 over roles and texts, with lengths between, so that no two requests run together.
-fn hash(messages: &[Message]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for message in messages {
-        context.update(message.role.name().as_bytes());
-        context.update(&(message.text.len() as u64).to_be_bytes());
-        context.update(message.text.as_bytes());
-    }
-    let mut hash = [0; 32];
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
 }

@@ -89,7 +89,7 @@ impl Fixture {
             db::chunks::add(&mut tx, &lease, &chunk, &json!(chunk_no)).await?;
             first_row += u64::from(*row_count);
         }
-        db::chunks::end_plan(&mut tx, &lease, first_row, u32::try_from(chunks.len())?).await?;
+        db::chunks::end_plan(&mut tx, &lease, first_row, u32::try_from(chunks.len())?, None).await?;
         tx.commit().await?;
         Ok(job_id)
     }

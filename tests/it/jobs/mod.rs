@@ -7,6 +7,7 @@ mod failures;
 mod fairness;
 mod formats;
 mod inputs;
+mod jsonl;
 mod limits;
 mod main_job;
 mod outputs;

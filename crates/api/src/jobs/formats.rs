@@ -4,11 +4,16 @@ use domain::format::Format;
 
 use crate::body::Fields;
 
-const FORMATS: [(&str, Option<Format>); 5] =
-    [("csv", Some(Format::Csv)), ("parquet", Some(Format::Parquet)), ("jsonl", None), ("tsv", None), ("openai", None)];
+const FORMATS: [(&str, Option<Format>); 5] = [
+    ("csv", Some(Format::Csv)),
+    ("parquet", Some(Format::Parquet)),
+    ("jsonl", Some(Format::Jsonl)),
+    ("tsv", None),
+    ("openai", None),
+];
 
 /// Endings of files that can't be read or written yet where no format is said.
-const LATER: [&str; 2] = [".tsv", ".jsonl"];
+const LATER: [&str; 1] = [".tsv"];
 
 /// The format that is said, else the one that the URI's ending implies. Compression is told by the file's bytes.
 pub(super) fn of_input(fields: &mut Fields<'_>, uri: Option<&str>) -> Option<Format> {
@@ -36,13 +41,13 @@ pub(super) fn of_output(fields: &mut Fields<'_>, uri: Option<&str>, input: Optio
 
 fn implied(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>) -> Option<Format> {
     if let Some(ending) = ending(uri, &LATER) {
-        let message = format!("`{ending}` files are not supported yet; supported: csv, parquet");
+        let message = format!("`{ending}` files are not supported yet; supported: csv, jsonl, parquet");
         fields.report("uri", "not_yet_supported", message);
         return None;
     }
     let found = uri.and_then(Format::from_path).or(otherwise);
     if found.is_none() && uri.is_some() {
-        fields.report("format", "required", "the URI's ending tells no format: say `csv` or `parquet`");
+        fields.report("format", "required", "the URI's ending tells no format: say `csv`, `jsonl` or `parquet`");
     }
     found
 }

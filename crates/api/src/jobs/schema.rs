@@ -45,7 +45,7 @@ pub(super) struct JobRequest {
 struct InputRequest {
     #[schema(example = "s3://acme-data/tickets.csv")]
     uri: String,
-    /// `csv` or `parquet`. Default: by the URI's extension.
+    /// `csv`, `jsonl` or `parquet`. Default: by the URI's extension.
     format: Option<String>,
 }
 
@@ -53,7 +53,7 @@ struct InputRequest {
 struct OutputRequest {
     /// Default: the service keeps the output; read it through `/output`.
     uri: Option<String>,
-    /// `csv` or `parquet`. Default: by the URI's extension, else the input's.
+    /// `csv`, `jsonl` or `parquet`. Default: by the URI's extension, else the input's.
     format: Option<String>,
     /// Before the names of the added columns. Default: `llm_`.
     column_prefix: Option<String>,

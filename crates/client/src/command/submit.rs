@@ -38,10 +38,10 @@ pub struct JobArguments {
     /// Name of the job
     #[arg(long)]
     pub name: Option<String>,
-    /// Format of the output, csv or parquet [default: by the output's ending, or as the input]
+    /// Format of the output, csv, jsonl or parquet [default: by the output's ending, or as the input]
     #[arg(long, visible_alias = "output-format", value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Format of the input, csv or parquet [default: by its ending]
+    /// Format of the input, csv, jsonl or parquet [default: by its ending]
     #[arg(long, value_name = "FORMAT")]
     pub input_format: Option<String>,
     /// What the added columns' names begin with [default: llm_]

@@ -27,6 +27,10 @@ pub enum InputError {
     TooManyColumns { found: usize, limit: usize },
     #[error("the header is longer than {limit} bytes")]
     HeaderTooLarge { limit: u64 },
+    #[error("the file is {what}, and JSONL is one JSON object a line: write each row as a line of its own")]
+    NotJsonl { what: &'static str },
+    #[error("the first line is longer than {limit} bytes")]
+    FirstLineTooLarge { limit: u64 },
     #[error("not a valid Parquet file: {reason}")]
     InvalidParquet { reason: String },
     #[error("the input's compression is not what it should be: {problem}")]
@@ -74,6 +78,8 @@ impl InputError {
             Self::HeaderMismatch { .. } => "csv_header_mismatch",
             Self::TooManyColumns { .. } => "too_many_columns",
             Self::HeaderTooLarge { .. } => "cell_too_large",
+            Self::NotJsonl { .. } => "not_jsonl",
+            Self::FirstLineTooLarge { .. } => "line_too_large",
             Self::InvalidParquet { .. } => "invalid_parquet",
             Self::UnsupportedParquetFeature { .. } => "unsupported_parquet_feature",
             Self::UnsupportedSchema { .. } => "unsupported_schema",
@@ -89,7 +95,7 @@ impl InputError {
     pub fn pointer(&self) -> &'static str {
         match self {
             Self::HeaderMismatch { .. } => "/input/delimiter",
-            Self::InvalidParquet { .. } => "/input/format",
+            Self::InvalidParquet { .. } | Self::NotJsonl { .. } => "/input/format",
             _ => "/input/uri",
         }
     }

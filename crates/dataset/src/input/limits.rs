@@ -1,6 +1,7 @@
 //! Bounds on what one input may make this process hold. They bound memory, not the size of files.
 
-/// Longest CSV record, in bytes of its cells. A longer one becomes a row with `cell_too_large`.
+/// Longest CSV record, in bytes of its cells, and longest line of JSON. A longer one becomes a row with
+/// `cell_too_large` or `line_too_large`.
 pub const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// Most columns of an input. Templates and output schemas are held per job.

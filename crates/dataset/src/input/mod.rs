@@ -3,6 +3,7 @@
 mod batches;
 mod csv;
 mod error;
+mod jsonl;
 pub mod limits;
 mod parquet;
 mod pin;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::batches::{Cursor, InputBatch};
 pub use self::error::InputError;
 pub use self::pin::{Pinned, pin};
+pub(crate) use self::schema::check_names_of_lines;
 pub use self::schema::{InputSchema, Layout};
 pub use self::text::Compression;
 use crate::stores::Location;
@@ -43,13 +45,15 @@ impl From<Format> for ReadOptions {
     }
 }
 
-/// Describes the input from its header (CSV, the first [`limits::MAX_HEADER_BYTES`] of its text) or its footer (Parquet).
+/// Describes the input from its header (CSV, the first [`limits::MAX_HEADER_BYTES`] of its text) its first lines (JSONL, as many
+/// bytes), or its footer (Parquet).
 ///
 /// # Errors
 /// Everything about the header or footer that keeps the file from being read; `input_empty` where it can be seen here.
 pub async fn inspect(location: &Location, pinned: &Pinned, options: ReadOptions) -> Result<InputSchema, InputError> {
     match options.format {
         Format::Csv => csv::inspect(location, pinned, options.delimiter.unwrap_or(b',')).await,
+        Format::Jsonl => jsonl::inspect(location, pinned).await,
         Format::Parquet => parquet::inspect(location, pinned).await,
     }
 }
@@ -69,6 +73,7 @@ pub fn read(
 ) -> BoxStream<'static, Result<InputBatch, InputError>> {
     match schema.layout {
         Layout::Csv { delimiter, compression, .. } => csv::read(location, pinned, schema, delimiter, compression, from),
+        Layout::Jsonl { compression, .. } => jsonl::read(location, pinned, compression, from),
         Layout::Parquet { .. } => parquet::read(location, pinned, from),
     }
 }

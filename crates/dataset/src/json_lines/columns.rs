@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
+use arrow::array::{ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use domain::row::Cell;
@@ -111,7 +111,7 @@ impl ColumnTypes {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
-    fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+    fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.columns.iter().map(|(name, _)| &**name)
     }
 }

@@ -7,4 +7,4 @@ mod value;
 pub use self::columns::ColumnTypes;
 pub(crate) use self::columns::{Form, project};
 pub(crate) use self::object::{check, entries};
-pub(crate) use self::value::{cell, is_null, write_text};
+pub(crate) use self::value::cell;

@@ -103,8 +103,8 @@ mod tests {
         assert!(refused("[1]").ends_with("expected an object"));
         assert!(refused("{} {}").contains("trailing characters"));
         assert_eq!(refused(r#"{"a": 1, "\u0061": 2}"#), "line 7, column 20: the name `a` stands twice");
-        assert!(refused(r#"{"a": {"b": "\ud800"}}"#).starts_with("line 7, column 1"));
-        assert!(refused(r#"{"\ud800": 1}"#).contains("surrogate"));
+        assert!(refused(r#"{"a": {"b": "\ud800"}}"#).contains("hex escape"));
+        assert!(refused(r#"{"\ud800": 1}"#).contains("hex escape"));
         assert!(refused("{\"a\": \"\u{1}\"}").contains("control character"));
     }
 

@@ -30,12 +30,12 @@ pub(super) fn number(text: &str) -> Option<Cell> {
     Some(small.or_else(|_| text.parse().map(Cell::UInt)).unwrap_or_else(|_| as_text()))
 }
 
-pub(crate) fn is_null(value: &RawValue) -> bool {
+pub(super) fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
 }
 
 /// Appends the text: nothing for null, a string's own, and everything else as it stands.
-pub(crate) fn write_text(value: &RawValue, out: &mut String) -> serde_json::Result<()> {
+pub(super) fn write_text(value: &RawValue, out: &mut String) -> serde_json::Result<()> {
     if value.get().starts_with('"') {
         out.push_str(&serde_json::from_str::<Text<'_>>(value.get())?.0);
     } else if !is_null(value) {

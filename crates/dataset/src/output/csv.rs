@@ -1,12 +1,12 @@
 //! CSV out: commas, LF, quotes only where they are needed. Cells that were CSV keep their text exactly.
 
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
 use domain::outcome::Outcome;
 
 use super::OutputColumns;
 use crate::cell::write_text;
-use crate::chunk::ChunkInput;
 
 /// Why writing into a vector is taken for granted here.
 const VECTOR: &str = "a vector takes all bytes, and every record is ended by itself";
@@ -17,11 +17,11 @@ pub(super) fn header(columns: &OutputColumns) -> Bytes {
     writer.into_inner().expect(VECTOR).into()
 }
 
-pub(super) fn encode_part(chunk: &ChunkInput, outcomes: &[Outcome]) -> Bytes {
+pub(super) fn encode_part(rows: &RecordBatch, outcomes: &[Outcome]) -> Bytes {
     let mut writer = writer(Vec::new());
     let mut text = Vec::new();
     for (row, outcome) in outcomes.iter().enumerate() {
-        for column in chunk.rows.columns() {
+        for column in rows.columns() {
             text.clear();
             write_text(column, row, &mut text);
             writer.write_field(&text).expect(VECTOR);

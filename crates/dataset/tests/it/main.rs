@@ -4,6 +4,7 @@ mod compressed;
 mod csv_cases;
 mod csv_property;
 mod csv_resume;
+mod jsonl_cases;
 mod output_cases;
 mod parquet_cases;
 mod parquet_types;

@@ -104,7 +104,7 @@ impl Dispatch<'_> {
 
     fn send(&self, calls: &mut FuturesUnordered<Call>, prepared: &Bytes, row: OpenRow, permit: Permit) {
         // Plan has rendered the same row with the same template, so this fails only if a work file has changed.
-        let messages = match self.job.prompt.render(&row.cells(), usize::MAX) {
+        let messages = match self.job.prompt.render(&row.cells(&self.job), usize::MAX) {
             Ok(messages) => messages,
             Err(error) => {
                 let failure = Failure::new(Class::Permanent, error.code(), error.to_string());

@@ -44,8 +44,8 @@ impl OpenRow {
         self.chunk.input.meta[self.offset].tokens
     }
 
-    pub(crate) fn cells(&self) -> Arc<dyn Row> {
-        Arc::new(self.chunk.input.row(self.offset))
+    pub(crate) fn cells(&self, job: &Job) -> Arc<dyn Row> {
+        job.rows.row(&self.chunk.input.rows, self.offset)
     }
 }
 

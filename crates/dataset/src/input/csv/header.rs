@@ -2,14 +2,11 @@
 
 use crate::input::limits::{MAX_COLUMNS, MAX_HEADER_BYTES};
 use crate::input::schema::{check_names, text_columns};
-use crate::input::text::{Sample, sample};
+use crate::input::text::{Sample, UTF8_BOM, UTF16_BOMS, sample};
 use crate::input::{InputError, InputSchema, Layout, Pinned};
 use crate::stores::Location;
 
 use super::records::Records;
-
-const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
-const UTF16_BOMS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// Delimiters that are suggested when a comma finds one column only.
 const OTHER_DELIMITERS: [u8; 4] = [b';', b'\t', b'|', b','];

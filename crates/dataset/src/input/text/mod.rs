@@ -1,5 +1,6 @@
 //! The bytes of a text file, in pieces and in bounded memory, decompressed where it is compressed.
 
+mod batch;
 mod compression;
 mod expand;
 
@@ -10,6 +11,7 @@ use bytes::{Buf, Bytes};
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
 
+pub(super) use self::batch::TextBatch;
 pub use self::compression::Compression;
 use self::compression::{mismatch, promised_by};
 use self::expand::Expand;
@@ -17,6 +19,9 @@ use super::limits::{MAX_HEADER_BYTES, TEXT_PIECE_BYTES};
 use super::pin::{self, blocks};
 use super::{InputError, Pinned};
 use crate::stores::Location;
+
+pub(super) const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
+pub(super) const UTF16_BOMS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// The beginning of a text file.
 pub(super) struct Sample {

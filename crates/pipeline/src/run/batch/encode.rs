@@ -8,7 +8,6 @@ use std::sync::Arc;
 use dataset::chunk::ChunkInput;
 use db::dispatches::DispatchRows;
 use domain::outcome::ItemError;
-use domain::row::Row;
 use domain::row_set::RowSet;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use providers::{BatchDriver, EncodedFile};
@@ -148,7 +147,7 @@ impl Encoder {
 
     /// Puts a row's request into `line`.
     fn encode(&mut self, job: &Job, chunk: &ChunkInput, offset: usize) -> Result<(), ItemError> {
-        let row: Arc<dyn Row> = Arc::new(chunk.row(offset));
+        let row = job.rows.row(&chunk.rows, offset);
         // Plan has rendered the same row with the same template, so this fails only if a work file has changed.
         let messages =
             job.prompt.render(&row, usize::MAX).map_err(|error| ItemError::new(error.code(), error.to_string()))?;
