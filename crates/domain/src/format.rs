@@ -41,6 +41,38 @@ impl Format {
     }
 }
 
+/// What a job's input is: a file of rows, or one of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputFormat {
+    Csv,
+    Jsonl,
+    Parquet,
+    /// Lines of OpenAI's batch files, each a request of its own: [`crate::openai_line`].
+    Openai,
+}
+
+impl InputFormat {
+    /// The format of the file.
+    pub fn file(self) -> Format {
+        match self {
+            Self::Csv => Format::Csv,
+            Self::Jsonl | Self::Openai => Format::Jsonl,
+            Self::Parquet => Format::Parquet,
+        }
+    }
+}
+
+impl From<Format> for InputFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Csv => Self::Csv,
+            Format::Jsonl => Self::Jsonl,
+            Format::Parquet => Self::Parquet,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dataset::input::Source;
-use dataset::row::Rows;
 use domain::ids::{JobId, TenantId};
 use domain::job::{Spec, State};
-use domain::prompt::Prompt;
-use domain::template::Columns;
 
+use crate::requests::Requests;
 use crate::{Context, StepError};
 
 /// The parts of a job that never change.
@@ -19,8 +17,7 @@ pub(crate) struct Job {
     pub id: JobId,
     pub spec: Spec,
     pub source: Source,
-    pub prompt: Prompt,
-    pub rows: Rows,
+    pub requests: Requests,
 }
 
 /// Jobs that this worker has in hand, so that a dispatch doesn't compile its prompt again.
@@ -69,8 +66,7 @@ pub(crate) async fn load(
     tx.commit().await?;
     let broken = |detail: String| StepError::FailJob { code: "internal_error".to_owned(), detail };
     let source: Source = serde_json::from_value(work.input).map_err(|error| broken(error.to_string()))?;
-    let prompt = Prompt::compile(&work.spec.prompt, &Columns::new(source.schema.column_names()))
+    let requests = Requests::new(&work.spec, &source.schema)
         .map_err(|errors| broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    let rows = Rows::new(&source.schema);
-    Ok((Job { tenant_id, id: job_id, spec: work.spec, source, prompt, rows }, (work.state, work.generation)))
+    Ok((Job { tenant_id, id: job_id, spec: work.spec, source, requests }, (work.state, work.generation)))
 }

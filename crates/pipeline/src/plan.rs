@@ -1,6 +1,7 @@
 //! Plan: reads the input once, as a stream, and cuts it into chunks. Nothing is sent before it has ended.
 
 mod columns;
+mod custom_ids;
 mod size;
 
 use std::sync::Arc;
@@ -15,11 +16,14 @@ use dataset::work::WorkFile;
 use db::chunks::NewChunk;
 use db::steps::StepLease;
 use domain::chunk::{Fill, RowSize};
+use domain::openai_line::LineModel;
 use domain::outcome::{Outcome, Status};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use self::custom_ids::CustomIds;
 use crate::job::Job;
+use crate::requests::Requests;
 use crate::{Context, StepError};
 
 /// Where plan goes on after a crash: all chunks before it are committed.
@@ -42,6 +46,13 @@ pub(crate) async fn plan(context: &Context, lease: &StepLease, job: &Job) -> Res
         Some(cursor) => serde_json::from_value(cursor).map_err(|error| StepError::retry("plan cursor", error))?,
         None => PlanCursor { input: job.source.schema.start(), chunk_no: 0, types: columns::wanted(job) },
     };
+    let (model, custom_ids) = match &job.requests {
+        Requests::Prompt { .. } => (None, None),
+        Requests::Lines { .. } => {
+            let ids = CustomIds::until(context, job, cursor.input).await?;
+            (Some(Arc::new(line_model(context, job).await?)), Some(ids))
+        }
+    };
     let location = context.open(lease.tenant_id, &job.spec.input.uri, false).await?;
     let schema = Arc::new(job.source.schema.clone());
     let mut batches = dataset::input::read(location, job.source.pinned.clone(), schema, cursor.input);
@@ -51,6 +62,8 @@ pub(crate) async fn plan(context: &Context, lease: &StepLease, job: &Job) -> Res
         job,
         cursor,
         kept_lines: columns::kept_lines(job)?,
+        model,
+        custom_ids,
         slices: Vec::new(),
         meta: Vec::new(),
         fill: Fill::default(),
@@ -61,6 +74,24 @@ pub(crate) async fn plan(context: &Context, lease: &StepLease, job: &Job) -> Res
     planner.end().await
 }
 
+/// What lines may ask for, by the model's record as it is now.
+async fn line_model(context: &Context, job: &Job) -> Result<LineModel, StepError> {
+    let name = job.spec.model.clone();
+    let unknown = LineModel { name, upstream: None, max_output_tokens: None };
+    let Ok(model) = job.spec.model.parse() else { return Ok(unknown) };
+    let mut tx = context.db.tenant(job.tenant_id).await?;
+    let capability = db::providers::capability(&mut tx, &model).await?;
+    tx.commit().await?;
+    Ok(match capability {
+        Some(capability) => LineModel {
+            upstream: Some(capability.model.upstream_model),
+            max_output_tokens: capability.model.max_output_tokens,
+            ..unknown
+        },
+        None => unknown,
+    })
+}
+
 /// The chunk that is being filled.
 struct Planner<'a> {
     context: &'a Context,
@@ -68,6 +99,8 @@ struct Planner<'a> {
     job: &'a Job,
     cursor: PlanCursor,
     kept_lines: Option<OutputColumns>,
+    model: Option<Arc<LineModel>>,
+    custom_ids: Option<CustomIds>,
     slices: Vec<RecordBatch>,
     meta: Vec<RowMeta>,
     fill: Fill,
@@ -75,18 +108,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     async fn add(&mut self, batch: InputBatch) -> Result<(), StepError> {
-        let kept_lines = self.kept_lines.clone();
-        let (prompt, rows, mut types) = (self.job.prompt.clone(), self.job.rows.clone(), self.cursor.types.take());
-        let (batch, sizes, types) = tokio::task::spawn_blocking(move || {
-            let sizes = size::rows(&prompt, &rows, &batch);
-            types.as_mut().map_or(Ok(()), |types| types.add(&batch.rows))?;
-            if let Some(conflict) = kept_lines.and_then(|columns| columns.conflict(&batch.rows)) {
-                return Err(columns::conflict(conflict));
-            }
-            Ok::<_, StepError>((batch, sizes, types))
-        })
-        .await??;
-        self.cursor.types = types;
+        let (batch, sizes) = self.look_at(batch).await?;
         let cell_bytes = mean_cell_bytes(&batch.rows);
         let mut begin = 0;
         for (index, meta) in sizes.into_iter().enumerate() {
@@ -104,6 +126,27 @@ impl Planner<'_> {
             self.cursor.input = *after;
         }
         Ok(())
+    }
+
+    /// Sizes every row, and learns what is to be known of them all.
+    async fn look_at(&mut self, batch: InputBatch) -> Result<(InputBatch, Vec<RowMeta>), StepError> {
+        let (requests, model, kept_lines) = (self.job.requests.clone(), self.model.clone(), self.kept_lines.clone());
+        let (mut types, mut custom_ids) = (self.cursor.types.take(), self.custom_ids.take());
+        let (batch, sizes, suspects, types, custom_ids) = tokio::task::spawn_blocking(move || {
+            let sizes = size::rows(&requests, model.as_deref(), &batch);
+            types.as_mut().map_or(Ok(()), |types| types.add(&batch.rows))?;
+            if let Some(conflict) = kept_lines.and_then(|columns| columns.conflict(&batch.rows)) {
+                return Err(columns::conflict(conflict));
+            }
+            let suspects = custom_ids.as_mut().map(|ids| ids.add(&batch.rows, batch.first_row)).unwrap_or_default();
+            Ok::<_, StepError>((batch, sizes, suspects, types, custom_ids))
+        })
+        .await??;
+        (self.cursor.types, self.custom_ids) = (types, custom_ids);
+        for suspect in &suspects {
+            custom_ids::check(self.context, self.job, suspect).await?;
+        }
+        Ok((batch, sizes))
     }
 
     /// Stores the chunk and moves the step's cursor past it.

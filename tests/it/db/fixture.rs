@@ -11,7 +11,7 @@ use db::jobs::NewJob;
 use db::outcomes::{Attempt, Committed, RowOutcome};
 use db::seal::{Finished, Sealed};
 use db::steps::StepLease;
-use domain::format::Format;
+use domain::format::{Format, InputFormat};
 use domain::ids::{JobId, TenantId, WorkerId};
 use domain::job::spec::{InputSpec, OutputSpec};
 use domain::job::{Event, Spec, State};
@@ -336,7 +336,7 @@ pub fn attempt(row: u64, attempt: u32) -> Attempt {
 pub fn spec() -> Spec {
     Spec {
         name: None,
-        input: InputSpec { uri: "file:///in.csv".to_owned(), format: Format::Csv },
+        input: InputSpec { uri: "file:///in.csv".to_owned(), format: InputFormat::Csv },
         output: OutputSpec {
             uri: None,
             format: Format::Csv,

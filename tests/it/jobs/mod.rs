@@ -10,6 +10,7 @@ mod inputs;
 mod jsonl;
 mod limits;
 mod main_job;
+mod openai_lines;
 mod outputs;
 mod records;
 pub mod support;

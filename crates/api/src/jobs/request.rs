@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
-use domain::format::Format;
+use domain::format::{Format, InputFormat};
 use domain::job::Spec;
 use domain::job::spec::{IfExists, InputSpec, OutputSpec};
 use domain::provider::ModelName;
@@ -58,10 +58,14 @@ pub(super) fn check(body: Value, now: DateTime<Utc>) -> Result<Request, Problem>
 fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     let name = body.label("name", LONGEST_NAME);
     let input = input(&mut body);
-    let output = output(&mut body, input.as_ref().map(|(_, format)| *format));
+    let input_format = input.as_ref().map(|(_, format)| *format);
+    let output = output(&mut body, input_format.map(InputFormat::file));
     let model = model(&mut body);
     body.choice("task", &[("chat", Some(())), ("embedding", None)]);
-    let prompt = messages::prompt(&mut body);
+    let prompt = match input_format {
+        Some(InputFormat::Openai) => messages::none(&mut body),
+        _ => messages::prompt(&mut body),
+    };
     let params = params::params(&mut body);
     let limits = params::limits(&mut body);
     let deadline = deadline(&mut body, now);
@@ -84,7 +88,7 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     Some(Request { spec, model, input, output, deadline: deadline? })
 }
 
-fn input(body: &mut Fields<'_>) -> Option<(StorageUri, Format)> {
+fn input(body: &mut Fields<'_>) -> Option<(StorageUri, InputFormat)> {
     body.require("input");
     let mut fields = body.object("input")?;
     fields.require("uri");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
-/// A job to submit. Only `input.uri`, `model` and `prompt` (or `messages`) are required.
+/// A job to submit. Only `input.uri`, `model` and `prompt` (or `messages`) are required; with the input format `openai`, no prompt.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "name": "classify tickets",
@@ -45,7 +45,7 @@ pub(super) struct JobRequest {
 struct InputRequest {
     #[schema(example = "s3://acme-data/tickets.csv")]
     uri: String,
-    /// `csv`, `jsonl` or `parquet`. Default: by the URI's extension.
+    /// `csv`, `jsonl`, `parquet`, or `openai` for lines of OpenAI's batch files. Default: by the URI's extension.
     format: Option<String>,
 }
 

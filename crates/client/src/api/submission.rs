@@ -18,7 +18,8 @@ pub struct Submission {
     pub model: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
-    /// A template.
+    /// A template; empty where the input's lines bring their own messages.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub prompt: String,
     /// `temperature`, `top_p`, `max_output_tokens`, `stop`, `seed`, `reasoning_effort`, `extra`.
     #[serde(skip_serializing_if = "Map::is_empty")]
