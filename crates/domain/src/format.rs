@@ -8,6 +8,8 @@ pub enum Format {
     Csv,
     Jsonl,
     Parquet,
+    /// CSV with tabs.
+    Tsv,
 }
 
 impl Format {
@@ -18,6 +20,7 @@ impl Format {
             (_, "csv") => Some(Self::Csv),
             (_, "jsonl") => Some(Self::Jsonl),
             (_, "parquet") => Some(Self::Parquet),
+            (_, "tsv") => Some(Self::Tsv),
             (name, "gz" | "zst") => Self::from_path(name).filter(|format| format.is_text()),
             _ => None,
         }
@@ -26,8 +29,17 @@ impl Format {
     /// Whether files of this format are text, which may be compressed as a whole.
     pub fn is_text(self) -> bool {
         match self {
-            Self::Csv | Self::Jsonl => true,
+            Self::Csv | Self::Jsonl | Self::Tsv => true,
             Self::Parquet => false,
+        }
+    }
+
+    /// The byte between cells, where there are any.
+    pub fn delimiter(self) -> Option<u8> {
+        match self {
+            Self::Csv => Some(b','),
+            Self::Tsv => Some(b'\t'),
+            Self::Jsonl | Self::Parquet => None,
         }
     }
 
@@ -37,6 +49,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
+            Self::Tsv => "tsv",
         }
     }
 }
@@ -48,6 +61,7 @@ pub enum InputFormat {
     Csv,
     Jsonl,
     Parquet,
+    Tsv,
     /// Lines of OpenAI's batch files, each a request of its own: [`crate::openai_line`].
     Openai,
 }
@@ -59,6 +73,7 @@ impl InputFormat {
             Self::Csv => Format::Csv,
             Self::Jsonl | Self::Openai => Format::Jsonl,
             Self::Parquet => Format::Parquet,
+            Self::Tsv => Format::Tsv,
         }
     }
 }
@@ -69,6 +84,7 @@ impl From<Format> for InputFormat {
             Format::Csv => Self::Csv,
             Format::Jsonl => Self::Jsonl,
             Format::Parquet => Self::Parquet,
+            Format::Tsv => Self::Tsv,
         }
     }
 }
@@ -85,6 +101,7 @@ mod tests {
             ("b.csv.zst", Some(Format::Csv)),
             ("b.jsonl", Some(Format::Jsonl)),
             ("b.jsonl.gz", Some(Format::Jsonl)),
+            ("b.tsv.gz", Some(Format::Tsv)),
             ("b.parquet", Some(Format::Parquet)),
             ("b.parquet.gz", None),
             ("b.csv.gz.gz", Some(Format::Csv)),

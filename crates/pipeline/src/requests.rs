@@ -37,7 +37,7 @@ impl Requests {
     pub(crate) fn new(spec: &Spec, schema: &InputSchema) -> Result<Self, Vec<PromptError>> {
         match spec.input.format {
             InputFormat::Openai => Ok(Self::Lines { params: Arc::new(spec.params.clone()) }),
-            InputFormat::Csv | InputFormat::Jsonl | InputFormat::Parquet => {
+            InputFormat::Csv | InputFormat::Jsonl | InputFormat::Parquet | InputFormat::Tsv => {
                 let prompt = Prompt::compile(&spec.prompt, &Columns::new(schema.column_names()))?;
                 Ok(Self::Prompt { prompt, rows: Rows::new(schema) })
             }

@@ -336,7 +336,7 @@ pub fn attempt(row: u64, attempt: u32) -> Attempt {
 pub fn spec() -> Spec {
     Spec {
         name: None,
-        input: InputSpec { uri: "file:///in.csv".to_owned(), format: InputFormat::Csv },
+        input: InputSpec { uri: "file:///in.csv".to_owned(), format: InputFormat::Csv, delimiter: None },
         output: OutputSpec {
             uri: None,
             format: Format::Csv,

@@ -150,3 +150,25 @@ async fn e9_h5_h8_h10_h11_cells_are_data_and_never_more() -> anyhow::Result<()> 
     }
     assert_clean(&rig, &job_id)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e8_other_delimiters_are_read_where_they_are_said() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions::default()).await?;
+    std::fs::write(rig.objects().join("in.tsv"), "id\ttext\n1\ta,b\n2\t\"tab\there\"\n")?;
+    std::fs::write(rig.objects().join("in.csv"), "id;text\n1;a,b\n2;\"tab\there\"\n")?;
+    for (input, delimiter, out) in [("in.tsv", None, "out.tsv"), ("in.csv", Some(";"), "out.parquet")] {
+        let mut submission = echo(&rig, &rig.uri(input), out);
+        submission.input.delimiter = delimiter.map(str::to_owned);
+        let job_id = submit(&rig, &submission).await?;
+        let job = rig.wait(&job_id, LONG).await?;
+        assert_eq!((job.status.name(), job.counts.succeeded), ("completed", 2), "{input}");
+        assert_clean(&rig, &job_id)?;
+    }
+    let found = std::fs::read_to_string(rig.objects().join("out.tsv"))?;
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(lines[0].starts_with("id\ttext\tllm_response\t"), "{found}");
+    assert!(lines[1].starts_with("1\ta,b\ta,b\tsucceeded\t"), "{found}");
+    assert!(lines[2].starts_with("2\t\"tab\there\"\t\"tab\there\"\tsucceeded\t"), "{found}");
+    assert_eq!(output(&rig, "out.parquet")?.text(1, "llm_response"), "tab\there");
+    Ok(())
+}

@@ -8,15 +8,16 @@ const INPUTS: [(&str, Option<InputFormat>); 5] = [
     ("csv", Some(InputFormat::Csv)),
     ("jsonl", Some(InputFormat::Jsonl)),
     ("parquet", Some(InputFormat::Parquet)),
+    ("tsv", Some(InputFormat::Tsv)),
     ("openai", Some(InputFormat::Openai)),
-    ("tsv", None),
 ];
 
-const OUTPUTS: [(&str, Option<Format>); 4] =
-    [("csv", Some(Format::Csv)), ("jsonl", Some(Format::Jsonl)), ("parquet", Some(Format::Parquet)), ("tsv", None)];
-
-/// Endings of files that can't be read or written yet where no format is said.
-const LATER: [&str; 1] = [".tsv"];
+const OUTPUTS: [(&str, Option<Format>); 4] = [
+    ("csv", Some(Format::Csv)),
+    ("jsonl", Some(Format::Jsonl)),
+    ("parquet", Some(Format::Parquet)),
+    ("tsv", Some(Format::Tsv)),
+];
 
 /// The format that is said, else the one that the URI's ending implies. Compression is told by the file's bytes.
 pub(super) fn of_input(fields: &mut Fields<'_>, uri: Option<&str>) -> Option<InputFormat> {
@@ -43,16 +44,27 @@ pub(super) fn of_output(fields: &mut Fields<'_>, uri: Option<&str>, input: Optio
 }
 
 fn implied(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>) -> Option<Format> {
-    if let Some(ending) = ending(uri, &LATER) {
-        let message = format!("`{ending}` files are not supported yet; supported: csv, jsonl, parquet");
-        fields.report("uri", "not_yet_supported", message);
-        return None;
-    }
     let found = uri.and_then(Format::from_path).or(otherwise);
     if found.is_none() && uri.is_some() {
-        fields.report("format", "required", "the URI's ending tells no format: say `csv`, `jsonl` or `parquet`");
+        fields.report("format", "required", "the URI's ending tells no format: say `csv`, `tsv`, `jsonl` or `parquet`");
     }
     found
+}
+
+/// The byte between the cells of CSV, as a text of one ASCII character that is no quote and no line end.
+pub(super) fn delimiter(fields: &mut Fields<'_>, format: Option<InputFormat>) -> Option<u8> {
+    let text = fields.text("delimiter")?;
+    if format.is_some_and(|format| format.file().delimiter().is_none()) {
+        fields.report("delimiter", "invalid_value", "only the formats `csv` and `tsv` have one");
+        return None;
+    }
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n' | 0) => Some(*byte),
+        _ => {
+            fields.report("delimiter", "invalid_value", "write one ASCII character that is no quote and no line end");
+            None
+        }
+    }
 }
 
 fn ending(uri: Option<&str>, endings: &[&'static str]) -> Option<&'static str> {

@@ -58,7 +58,7 @@ pub(super) fn check(body: Value, now: DateTime<Utc>) -> Result<Request, Problem>
 fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     let name = body.label("name", LONGEST_NAME);
     let input = input(&mut body);
-    let input_format = input.as_ref().map(|(_, format)| *format);
+    let input_format = input.as_ref().map(|(_, spec)| spec.format);
     let output = output(&mut body, input_format.map(InputFormat::file));
     let model = model(&mut body);
     body.choice("task", &[("chat", Some(())), ("embedding", None)]);
@@ -72,12 +72,12 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     let metadata = metadata(&mut body);
     body.later(&LATER);
     body.finish();
-    let (input, input_format) = input?;
+    let (input, input_spec) = input?;
     let (output, output_spec) = output?;
     let model = model?;
     let spec = Spec {
         name,
-        input: InputSpec { uri: input.to_string(), format: input_format },
+        input: input_spec,
         output: output_spec,
         model: model.to_string(),
         prompt,
@@ -88,16 +88,19 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     Some(Request { spec, model, input, output, deadline: deadline? })
 }
 
-fn input(body: &mut Fields<'_>) -> Option<(StorageUri, InputFormat)> {
+fn input(body: &mut Fields<'_>) -> Option<(StorageUri, InputSpec)> {
     body.require("input");
     let mut fields = body.object("input")?;
     fields.require("uri");
     let text = fields.text("uri");
     let uri = text.as_deref().and_then(|text| uri(&mut fields, text));
     let format = formats::of_input(&mut fields, text.as_deref());
-    fields.later(&["delimiter", "id_column", "on_bad_row"]);
+    let delimiter = formats::delimiter(&mut fields, format);
+    fields.later(&["id_column", "on_bad_row"]);
     fields.finish();
-    Some((uri?, format?))
+    let (uri, format) = (uri?, format?);
+    let spec = InputSpec { uri: uri.to_string(), format, delimiter };
+    Some((uri, spec))
 }
 
 fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option<StorageUri>, OutputSpec)> {

@@ -45,15 +45,17 @@ pub(super) struct JobRequest {
 struct InputRequest {
     #[schema(example = "s3://acme-data/tickets.csv")]
     uri: String,
-    /// `csv`, `jsonl`, `parquet`, or `openai` for lines of OpenAI's batch files. Default: by the URI's extension.
+    /// `csv`, `tsv`, `jsonl`, `parquet`, or `openai` for lines of OpenAI's batch files. Default: by the URI's extension.
     format: Option<String>,
+    /// Between the cells of CSV: one ASCII character. Default: a comma, or a tab for `tsv`.
+    delimiter: Option<String>,
 }
 
 #[derive(ToSchema)]
 struct OutputRequest {
     /// Default: the service keeps the output; read it through `/output`.
     uri: Option<String>,
-    /// `csv`, `jsonl` or `parquet`. Default: by the URI's extension, else the input's.
+    /// `csv`, `tsv`, `jsonl` or `parquet`. Default: by the URI's extension, else the input's.
     format: Option<String>,
     /// Before the names of the added columns. Default: `llm_`.
     column_prefix: Option<String>,

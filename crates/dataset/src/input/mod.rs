@@ -35,7 +35,7 @@ pub struct Source {
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOptions {
     pub format: Format,
-    /// The byte between CSV cells, ASCII; a comma unless given.
+    /// The byte between CSV cells, ASCII; the format's own unless given.
     pub delimiter: Option<u8>,
 }
 
@@ -52,7 +52,10 @@ impl From<Format> for ReadOptions {
 /// Everything about the header or footer that keeps the file from being read; `input_empty` where it can be seen here.
 pub async fn inspect(location: &Location, pinned: &Pinned, options: ReadOptions) -> Result<InputSchema, InputError> {
     match options.format {
-        Format::Csv => csv::inspect(location, pinned, options.delimiter.unwrap_or(b',')).await,
+        Format::Csv | Format::Tsv => {
+            let delimiter = options.delimiter.or(options.format.delimiter()).unwrap_or(b',');
+            csv::inspect(location, pinned, delimiter).await
+        }
         Format::Jsonl => jsonl::inspect(location, pinned).await,
         Format::Parquet => parquet::inspect(location, pinned).await,
     }

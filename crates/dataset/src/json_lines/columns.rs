@@ -94,12 +94,11 @@ impl ColumnTypes {
             // A line that can't be read came as a null.
             for (name, value) in entries(line).unwrap_or_default() {
                 let found = ValueType::of(value);
-                match self.by_name.get(&*name) {
-                    Some(index) => self.columns[*index].1 = self.columns[*index].1.and(found),
-                    None => {
-                        self.by_name.insert(name.clone().into_owned(), self.columns.len());
-                        self.columns.push((name.into_owned(), found));
-                    }
+                if let Some(index) = self.by_name.get(&*name) {
+                    self.columns[*index].1 = self.columns[*index].1.and(found);
+                } else {
+                    self.by_name.insert(name.clone().into_owned(), self.columns.len());
+                    self.columns.push((name.into_owned(), found));
                 }
             }
         }

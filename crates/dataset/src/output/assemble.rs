@@ -66,11 +66,11 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut file = match format {
-        Format::Csv | Format::Jsonl => File::Text,
+        Format::Csv | Format::Jsonl | Format::Tsv => File::Text,
         Format::Parquet => File::Parquet(Box::new(Splicer::new(columns)?)),
     };
-    if format == Format::Csv {
-        upload.write(csv::header(columns)).await?;
+    if format.delimiter().is_some() {
+        upload.write(csv::header(format, columns)).await?;
     }
     let mut parts = std::pin::pin!(parts.enumerate());
     let mut rows = 0;

@@ -103,7 +103,7 @@ impl OutputColumns {
     pub fn inputs_of(&self, rows: &RecordBatch, format: Format) -> Result<RecordBatch, FileError> {
         let form = match format {
             Format::Jsonl => None,
-            Format::Csv => Some(Form::Text),
+            Format::Csv | Format::Tsv => Some(Form::Text),
             Format::Parquet => Some(Form::Typed),
         };
         match form.filter(|_| self.are_lines) {

@@ -31,7 +31,7 @@ pub fn encode_part(
     }
     let rows = columns.inputs_of(&chunk.rows, format)?;
     match format {
-        Format::Csv => Ok(csv::encode_part(&rows, outcomes)),
+        Format::Csv | Format::Tsv => Ok(csv::encode_part(format, &rows, outcomes)),
         Format::Jsonl => Ok(jsonl::encode_part(columns, &rows, outcomes)),
         Format::Parquet => parquet::encode_part(columns, &rows, outcomes),
     }

@@ -23,7 +23,7 @@ pub struct OutputRows {
 pub async fn read_output(location: &Location, format: Format) -> Result<OutputRows, InputError> {
     let pinned = input::pin(location).await?;
     let schema = match format {
-        Format::Csv | Format::Parquet => input::inspect(location, &pinned, format.into()).await?,
+        Format::Csv | Format::Parquet | Format::Tsv => input::inspect(location, &pinned, format.into()).await?,
         // Lines need no names, and the first may be longer than an input's.
         Format::Jsonl => InputSchema::of_lines(),
     };

@@ -25,6 +25,9 @@ pub struct Spec {
 pub struct InputSpec {
     pub uri: String,
     pub format: InputFormat,
+    /// Between the cells of CSV, ASCII; `None`: the format's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,7 +42,7 @@ pub(super) async fn rows(
         }
         let input = columns.inputs_of(&input.take(count), format)?;
         match format {
-            Format::Csv | Format::Parquet => {
+            Format::Csv | Format::Parquet | Format::Tsv => {
                 compare(row, &input, &output.take(count), format, columns.inputs(), report)
             }
             Format::Jsonl => lines::compare(row, &input, &output.take(count), columns, report),
@@ -94,7 +94,7 @@ fn compare(
         // A whole column at once, which nearly always agrees; cell by cell only to name the rows that don't.
         let same = match format {
             Format::Parquet => column.to_data() == of_output.to_data(),
-            Format::Csv | Format::Jsonl => false,
+            Format::Csv | Format::Jsonl | Format::Tsv => false,
         };
         if same {
             continue;
@@ -118,7 +118,7 @@ fn compare(
 fn same_cell(input: &ArrayRef, output: &ArrayRef, row: usize, format: Format) -> bool {
     match format {
         Format::Parquet => input.slice(row, 1).to_data() == output.slice(row, 1).to_data(),
-        Format::Csv | Format::Jsonl => {
+        Format::Csv | Format::Jsonl | Format::Tsv => {
             let (mut expected, mut found) = (Vec::new(), Vec::new());
             csv_text(input, row, &mut expected);
             csv_text(output, row, &mut found);

@@ -102,9 +102,8 @@ fn fields_of_later_work_are_named_as_such() {
     assert_eq!(problems(with(json!({"limits": limits}))).len(), 3);
     let output = json!({"flatten": true, "escape_formulas": true});
     assert_eq!(problems(with(json!({"output": output}))).len(), 2);
-    assert_problems(with(json!({"input": {"uri": "s3://acme-data/x.tsv"}})), &[("/input/uri", "not_yet_supported")]);
-    let input = json!({"uri": "s3://acme-data/x.csv", "format": "tsv"});
-    assert_problems(with(json!({"input": input})), &[("/input/format", "not_yet_supported")]);
+    let input = json!({"uri": "s3://acme-data/x.csv", "id_column": "id", "on_bad_row": "fail_job"});
+    assert_eq!(problems(with(json!({"input": input}))).len(), 2);
 }
 
 #[test]
@@ -181,6 +180,23 @@ fn messages_stand_in_place_of_a_prompt() {
     ] {
         assert!(odd.contains(&(expected.0.into(), expected.1.into())), "{odd:?}");
     }
+}
+
+#[test]
+fn delimiters_are_one_character_of_csv() {
+    let input = |more: Value| {
+        let mut input = json!({"uri": "s3://acme-data/x.tsv"});
+        input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        with(json!({"input": input}))
+    };
+    let spec = check(input(json!({"delimiter": ";", "format": "csv"})), now()).expect("sound").spec;
+    assert_eq!((spec.input.format, spec.input.delimiter), (InputFormat::Csv, Some(b';')));
+    let spec = check(input(json!({})), now()).expect("sound").spec;
+    assert_eq!((spec.input.format, spec.input.delimiter, spec.output.format), (InputFormat::Tsv, None, Format::Tsv));
+    for delimiter in ["", "ab", "\"", "\n", "\u{e9}"] {
+        assert_problems(input(json!({"delimiter": delimiter})), &[("/input/delimiter", "invalid_value")]);
+    }
+    assert_problems(input(json!({"delimiter": ",", "format": "jsonl"})), &[("/input/delimiter", "invalid_value")]);
 }
 
 #[test]

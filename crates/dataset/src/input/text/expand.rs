@@ -1,5 +1,6 @@
 //! Decompresses a stream, with a bound on what it may become and on the memory that it may ask for.
 
+use std::error::Error;
 use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
@@ -22,7 +23,7 @@ pub(super) struct Expand<R: BufRead> {
 }
 
 enum Decoder<R: BufRead> {
-    Gzip(GzDecoder<R>),
+    Gzip(Box<GzDecoder<R>>),
     Zstd(ZstdDecoder<'static, R>),
 }
 
@@ -76,7 +77,7 @@ impl<R: BufRead> Decoder<R> {
     fn new(compression: Compression, source: R) -> Result<Self, InputError> {
         match compression {
             Compression::None => Err(mismatch("it is not compressed")),
-            Compression::Gzip => Ok(Self::Gzip(GzDecoder::new(source))),
+            Compression::Gzip => Ok(Self::Gzip(Box::new(GzDecoder::new(source)))),
             Compression::Zstd => {
                 let mut decoder = ZstdDecoder::with_buffer(source).map_err(failure)?.single_frame();
                 decoder.window_log_max(MAX_WINDOW_LOG).map_err(failure)?;
@@ -101,7 +102,7 @@ fn failure(error: io::Error) -> InputError {
         return InputError::Truncated;
     }
     let text = error.to_string();
-    match error.into_inner().map(|inner| inner.downcast::<InputError>()) {
+    match error.into_inner().map(<dyn Error + Send + Sync>::downcast::<InputError>) {
         // The source's own.
         Some(Ok(error)) => *error,
         _ if text == WINDOW_TOO_LARGE => InputError::WindowLimit { limit: MAX_WINDOW_BYTES },
