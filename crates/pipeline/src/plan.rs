@@ -136,7 +136,7 @@ impl Planner<'_> {
             let sizes = size::rows(&requests, model.as_deref(), &batch);
             types.as_mut().map_or(Ok(()), |types| types.add(&batch.rows))?;
             if let Some(conflict) = kept_lines.and_then(|columns| columns.conflict(&batch.rows)) {
-                return Err(columns::conflict(conflict));
+                return Err(conflict.into());
             }
             let suspects = custom_ids.as_mut().map(|ids| ids.add(&batch.rows, batch.first_row)).unwrap_or_default();
             Ok::<_, StepError>((batch, sizes, suspects, types, custom_ids))

@@ -62,13 +62,14 @@ impl Requests {
     ) -> Result<Request, ItemError> {
         match self {
             Self::Prompt { prompt, rows } => {
-                let messages = prompt.render(&rows.row(batch, index), max_bytes).map_err(not_rendered)?;
+                let messages =
+                    prompt.render(&rows.row(batch, index), max_bytes).map_err(|error| not_rendered(&error))?;
                 Ok(Request { messages, params: None })
             }
             Self::Lines { params } => {
                 let request = openai_line::read(line(batch, index).unwrap_or_default(), model)?;
                 if request.messages.iter().map(|message| message.text.len()).sum::<usize>() > max_bytes {
-                    return Err(not_rendered(RenderError::TooLarge { max_bytes }));
+                    return Err(not_rendered(&RenderError::TooLarge { max_bytes }));
                 }
                 Ok(Request { messages: request.messages, params: Some(request.params.or(params)) })
             }
@@ -76,7 +77,6 @@ impl Requests {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is handed over as a function")]
-fn not_rendered(error: RenderError) -> ItemError {
+fn not_rendered(error: &RenderError) -> ItemError {
     ItemError::new(error.code(), error.to_string())
 }

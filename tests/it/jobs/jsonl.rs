@@ -161,7 +161,8 @@ async fn tables_become_lines_and_tables_again() -> anyhow::Result<()> {
 async fn a_late_name_that_is_an_added_column_s_fails_the_job() -> anyhow::Result<()> {
     let rig = Rig::start(RigOptions::default()).await?;
     let filler = "x".repeat(100_000);
-    let mut text: String = (0..12).map(|row| format!("{{\"text\": \"{row}\", \"filler\": \"{filler}\"}}\n")).collect();
+    let line = |row| format!("{{\"text\": \"{row}\", \"filler\": \"{filler}\"}}\n");
+    let mut text = (0..12).map(line).collect::<Vec<_>>().concat();
     text.push_str("{\"text\": \"last\", \"llm_status\": \"mine\"}\n");
     std::fs::write(rig.objects().join("in.jsonl"), text)?;
     for format in ["csv", "jsonl"] {
@@ -179,7 +180,7 @@ async fn a_late_name_that_is_an_added_column_s_fails_the_job() -> anyhow::Result
 #[tokio::test(flavor = "multi_thread")]
 async fn compressed_lines_are_read_through_the_command_line() -> anyhow::Result<()> {
     let rig = Rig::start(RigOptions::default()).await?;
-    let text: String = (0..50).map(|row| format!("{}\n", json!({"text": format!("row {row}")}))).collect();
+    let text = (0..50).map(|row| json!({"text": format!("row {row}")}).to_string()).collect::<Vec<_>>().join("\n");
     let path = rig.objects().join("in.jsonl.zst");
     std::fs::write(&path, zstd::encode_all(text.as_bytes(), 1)?)?;
     let out = rig.objects().join("out.jsonl");

@@ -20,7 +20,7 @@ fn body(text: &str, more: &Value) -> Value {
 }
 
 fn submission(rig: &Rig, lines: &[Value], output: &str) -> anyhow::Result<Submission> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     std::fs::write(rig.objects().join("in.jsonl"), text)?;
     let mut submission = Submission::new(&rig.uri("in.jsonl"), "sandbox/echo", "");
     submission.input.format = Some("openai".to_owned());

@@ -20,7 +20,9 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 1).expect("a vector takes all bytes")
 }
 
-const COMPRESSORS: [(Compression, fn(&[u8]) -> Vec<u8>); 2] = [(Compression::Gzip, gzip), (Compression::Zstd, zstd)];
+type Compressor = fn(&[u8]) -> Vec<u8>;
+
+const COMPRESSORS: [(Compression, Compressor); 2] = [(Compression::Gzip, gzip), (Compression::Zstd, zstd)];
 
 /// A table that does not compress well, of several blocks.
 fn table(rows: u64) -> String {

@@ -195,7 +195,7 @@ async fn f6_values_keep_their_text_in_csv_and_jsonl() {
     assert_eq!(&rows[3][9], "expired");
 
     let (place, _) = convert_mixed(Format::Jsonl).await;
-    let output = String::from_utf8(place.read("out").to_vec()).expect("text");
+    let output = String::from_utf8(place.read("out")).expect("text");
     let lines: Vec<&str> = output.lines().collect();
     for (line, before) in lines.iter().zip(MIXED.lines()) {
         let kept = before.strip_suffix('}').unwrap_or("{");
@@ -233,7 +233,7 @@ async fn names_that_no_table_can_have_are_refused() {
     for (line, code) in [("{\"\": 1}", "unsupported_schema"), ("{\"a\\u0000\": 1}", "unsupported_schema")] {
         assert_eq!(read(line).await.expect_err("a refusal").code(), code);
     }
-    let many: String = (0..2_001).map(|name| format!("{{\"{name}\": 1}}\n")).collect();
+    let many = (0..2_001).map(|name| format!("{{\"{name}\": 1}}\n")).collect::<Vec<_>>().concat();
     assert_eq!(read(many.clone()).await.expect_err("a refusal").code(), "too_many_columns");
     let (opened, batches) = read("{}\n".repeat(400_000) + &many).await.expect("names come late");
     let mut types = ColumnTypes::new(&opened.schema);

@@ -43,7 +43,7 @@ pub(super) async fn rows(
         let input = columns.inputs_of(&input.take(count), format)?;
         match format {
             Format::Csv | Format::Parquet | Format::Tsv => {
-                compare(row, &input, &output.take(count), format, columns.inputs(), report)
+                compare(row, &input, &output.take(count), format, columns.inputs(), report);
             }
             Format::Jsonl => lines::compare(row, &input, &output.take(count), columns, report),
         }

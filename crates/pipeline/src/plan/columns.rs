@@ -2,7 +2,7 @@
 
 use dataset::input::{InputSchema, Layout, Source};
 use dataset::json_lines::ColumnTypes;
-use dataset::output::{ColumnConflict, OutputColumns};
+use dataset::output::OutputColumns;
 use domain::format::Format;
 use serde_json::Value;
 
@@ -20,11 +20,7 @@ pub(super) fn wanted(job: &Job) -> Option<ColumnTypes> {
 pub(super) fn kept_lines(job: &Job) -> Result<Option<OutputColumns>, StepError> {
     let schema = &job.source.schema;
     let keeps = matches!(schema.layout, Layout::Jsonl { .. }) && job.spec.output.format == Format::Jsonl;
-    keeps.then(|| OutputColumns::new(schema, &job.spec.output.column_prefix)).transpose().map_err(conflict)
-}
-
-pub(super) fn conflict(error: ColumnConflict) -> StepError {
-    StepError::FailJob { code: error.code().to_owned(), detail: error.to_string() }
+    Ok(keeps.then(|| OutputColumns::new(schema, &job.spec.output.column_prefix)).transpose()?)
 }
 
 /// What the job knows of its input from now on.
@@ -34,7 +30,7 @@ pub(super) fn conflict(error: ColumnConflict) -> StepError {
 pub(super) fn planned(job: &Job, types: &ColumnTypes) -> Result<Value, StepError> {
     let Source { pinned, schema } = &job.source;
     let schema = InputSchema { columns: types.schema(), layout: schema.layout };
-    OutputColumns::new(&schema, &job.spec.output.column_prefix).map_err(conflict)?;
+    OutputColumns::new(&schema, &job.spec.output.column_prefix)?;
     let source = Source { pinned: pinned.clone(), schema };
     serde_json::to_value(source).map_err(|error| StepError::retry("the input's columns", error))
 }
