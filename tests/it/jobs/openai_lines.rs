@@ -106,6 +106,28 @@ async fn lines_are_answered_by_provider_batch_with_their_own_parameters() -> any
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lines_go_to_any_provider() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions::default()).await?;
+    let model = json!({"upstream_model": "echo", "max_output_tokens": 1000});
+    rig.admin.put_model("sandbox", "echo", &model).await?;
+    let rows = varied(60);
+    for (driver, path) in [("anthropic", "/anthropic"), ("gemini", "/gemini/v1beta"), ("mistral", "/mistral/v1")] {
+        let created = totals(&rig)?.batches.created;
+        offer(&rig, driver, path, eager()).await?;
+        run(&rig, &submission(&rig, &rows, &format!("{driver}.jsonl"))?).await?;
+        assert_eq!(totals(&rig)?.batches.created, created + 1, "{driver}");
+        for (found, row) in lines(&rig, &format!("{driver}.jsonl"))?.iter().zip(&rows) {
+            let text = row["body"]["messages"][0]["content"].as_str().unwrap_or_default();
+            let answer = found["llm_response"].as_str().unwrap_or_default();
+            assert!(text.starts_with(answer), "{driver}: {found}");
+            let is_bounded = row["body"].get("temperature").is_none();
+            assert_eq!(answer.len() < text.len(), is_bounded, "{driver}: {found}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f7_f8_lines_that_can_t_be_sent_are_failed_rows() -> anyhow::Result<()> {
     let rig = Rig::start(RigOptions::default()).await?;
     let with = |name: &str, value: Value| {
