@@ -5,6 +5,7 @@ mod csv_cases;
 mod csv_property;
 mod csv_resume;
 mod jsonl_cases;
+mod jsonl_property;
 mod output_cases;
 mod parquet_cases;
 mod parquet_types;
