@@ -17,11 +17,16 @@ struct Checked {
 
 impl Checked {
     async fn new() -> anyhow::Result<Self> {
+        Self::of_format("csv").await
+    }
+
+    async fn of_format(format: &str) -> anyhow::Result<Self> {
+        let name = format!("out.{format}");
         let rig = Rig::start(RigOptions::default()).await?;
         let input = rig.write_rows("in.csv", (0..ROWS).map(|row| format!("row {row}")))?;
-        let job = rig.submit(&input, "out.csv").await?;
+        let job = rig.submit(&input, &name).await?;
         rig.wait(&job, Duration::from_mins(1)).await?;
-        let output = rig.objects().join("out.csv");
+        let output = rig.objects().join(&name);
         let checked = Self { rig, job, output };
         checked.assert_clean()?;
         Ok(checked)
@@ -92,6 +97,20 @@ async fn every_change_of_the_output_is_found() -> anyhow::Result<()> {
     checked.find(|lines| replace(lines, 8, "succeeded", "done"), "row 7: it has no status")?;
     checked.find(|lines| lines.truncate(2), "the output ends before input row 1")?;
     checked.find(|lines| replace(lines, 0, "llm_status", "llm_state"), "the output's columns are")
+}
+
+#[tokio::test]
+async fn every_change_of_an_output_s_lines_is_found() -> anyhow::Result<()> {
+    let checked = Checked::of_format("jsonl").await?;
+    checked.find(|lines| drop(lines.pop()), "the output ends before input row 9")?;
+    checked.find(|lines| drop(lines.remove(5)), "row 5: column `id` differs")?;
+    checked.find(|lines| lines.push(lines[9].clone()), "the output goes on after its 10 input rows")?;
+    checked.find(|lines| replace(lines, 6, "row 6", "row six"), "row 6: column `text` differs")?;
+    checked.find(|lines| replace(lines, 6, "\"text\"", "\"words\""), "row 6: column `text` differs")?;
+    checked.find(|lines| replace(lines, 7, "succeeded", "failed"), "row 7: the database and the output disagree")?;
+    checked.find(|lines| replace(lines, 7, "succeeded", "done"), "row 7: it has no status")?;
+    checked.find(|lines| replace(lines, 7, "llm_model", "llm_made"), "row 7: its columns are not the input's")?;
+    checked.find(|lines| replace(lines, 7, "{", ""), "row 7: the output's line is no JSON object")
 }
 
 #[tokio::test]

@@ -100,6 +100,11 @@ pub(crate) fn write_text(array: &dyn Array, index: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// What JSON shows: numbers that JSON hasn't are null, and what has no JSON type is its text.
+pub(crate) fn write_json(array: &dyn Array, index: usize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, &Json(&cell(array, index))).expect("cells have text keys, and a vector takes all bytes");
+}
+
 /// The bytes of a text or binary value.
 fn bytes(array: &dyn Array, index: usize) -> Option<&[u8]> {
     match array.data_type() {

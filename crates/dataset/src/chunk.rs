@@ -14,7 +14,6 @@ use domain::outcome::ItemError;
 
 pub use crate::parquet_bytes::FileError;
 use crate::parquet_bytes::{decode as decode_parquet, encode as encode_parquet, properties};
-use crate::row::BatchRow;
 
 /// Bytes of a request hash (SHA-256).
 pub const HASH_BYTES: usize = 32;
@@ -34,7 +33,7 @@ pub struct RowMeta {
 /// The rows of a chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChunkInput {
-    /// The original columns. Of a bad row, the cells that could be read.
+    /// The original columns, or lines: [`crate::input::InputSchema::stored`]. Of a bad row, the cells that could be read.
     pub rows: Arc<RecordBatch>,
     /// Number of the first row in the input, from 0.
     pub first_row: u64,
@@ -43,7 +42,7 @@ pub struct ChunkInput {
 }
 
 impl ChunkInput {
-    /// Joins slices of input batches, in order.
+    /// Joins slices of input batches, in order; `columns` are the stored ones.
     ///
     /// # Errors
     /// If the slices don't have these columns, or not one row per `meta`.
@@ -66,12 +65,6 @@ impl ChunkInput {
 
     pub fn is_empty(&self) -> bool {
         self.meta.is_empty()
-    }
-
-    /// # Panics
-    /// If the chunk has no such row.
-    pub fn row(&self, offset: usize) -> BatchRow {
-        BatchRow::new(self.rows.clone(), offset)
     }
 }
 

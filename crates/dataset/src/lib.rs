@@ -13,4 +13,5 @@ pub mod row;
 pub mod output;
 
 mod cell;
+pub mod json_lines;
 mod parquet_bytes;

@@ -85,18 +85,26 @@ pub async fn add(tx: &mut TenantTx, lease: &StepLease, chunk: &NewChunk<'_>, cur
     crate::outcomes::insert(tx, lease.job_id, 0, &outcomes).await
 }
 
-/// Ends plan: from now on rows may be sent. Chunks without a single sendable row are sealed at once.
+/// Ends plan: from now on rows may be sent. Chunks without a single sendable row are sealed at once. `input` replaces what the
+/// job knows of its input.
 ///
 /// # Errors
 /// [`Error::Fenced`]; [`Error::Transition`] if the job is no longer being planned.
-pub async fn end_plan(tx: &mut TenantTx, lease: &StepLease, total_rows: u64, chunk_count: u32) -> Result<()> {
+pub async fn end_plan(
+    tx: &mut TenantTx,
+    lease: &StepLease,
+    total_rows: u64,
+    chunk_count: u32,
+    input: Option<&serde_json::Value>,
+) -> Result<()> {
     let state = crate::jobs::lock(tx, lease.job_id).await?.ok_or(Error::Fenced)?;
     steps::finish(tx, lease).await?;
     sqlx::query!(
-        "UPDATE jobs SET total_rows = $2, chunk_count = $3, open_since = now() WHERE job_id = $1",
+        "UPDATE jobs SET total_rows = $2, chunk_count = $3, input = COALESCE($4, input), open_since = now() WHERE job_id = $1",
         lease.job_id.0,
         to_i64(total_rows),
         to_i32(chunk_count),
+        input,
     )
     .execute(tx.connection())
     .await?;

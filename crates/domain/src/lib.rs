@@ -9,6 +9,7 @@ pub mod format;
 pub mod ids;
 pub mod job;
 pub mod money;
+pub mod openai_line;
 pub mod outcome;
 pub mod prompt;
 pub mod provider;

@@ -1,6 +1,7 @@
 //! Proves conservation: recomputes what became of every row from the input and the output objects, never from counters.
 
 mod compare;
+mod lines;
 mod report;
 
 use std::sync::Arc;
@@ -47,8 +48,7 @@ pub async fn check(context: &Context, job_id: JobId) -> Result<Report, CheckErro
     };
     let mut report = Report::default();
     check_object(&output, recorded, &mut report).await?;
-    let columns = OutputColumns::new(&loaded.source.schema, &job.spec.output.column_prefix)
-        .map_err(|error| StepError::FailJob { code: error.code().to_owned(), detail: error.to_string() })?;
+    let columns = OutputColumns::new(&loaded.source.schema, &job.spec.output.column_prefix).map_err(StepError::from)?;
     let schema = Arc::new(loaded.source.schema.clone());
     let rows = dataset::input::read(input, loaded.source.pinned.clone(), schema.clone(), schema.start());
     compare::rows(rows, &output, job.spec.output.format, &columns, &mut report).await?;

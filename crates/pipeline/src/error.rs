@@ -2,7 +2,7 @@
 
 use dataset::chunk::FileError;
 use dataset::input::InputError;
-use dataset::output::OutputError;
+use dataset::output::{ColumnConflict, OutputError};
 use dataset::stores::StoreError;
 
 /// Decided where the facts are known.
@@ -58,6 +58,12 @@ impl From<OutputError> for StepError {
 impl From<StoreError> for StepError {
     fn from(error: StoreError) -> Self {
         if error.is_transient() { Self::retry("object storage", error) } else { Self::fail(error.code(), &error) }
+    }
+}
+
+impl From<ColumnConflict> for StepError {
+    fn from(error: ColumnConflict) -> Self {
+        Self::fail(error.code(), &error)
     }
 }
 

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dataset::input::Source;
 use domain::ids::{JobId, TenantId};
 use domain::job::{Spec, State};
-use domain::prompt::Prompt;
-use domain::template::Columns;
 
+use crate::requests::Requests;
 use crate::{Context, StepError};
 
 /// The parts of a job that never change.
@@ -18,7 +17,7 @@ pub(crate) struct Job {
     pub id: JobId,
     pub spec: Spec,
     pub source: Source,
-    pub prompt: Prompt,
+    pub requests: Requests,
 }
 
 /// Jobs that this worker has in hand, so that a dispatch doesn't compile its prompt again.
@@ -67,7 +66,7 @@ pub(crate) async fn load(
     tx.commit().await?;
     let broken = |detail: String| StepError::FailJob { code: "internal_error".to_owned(), detail };
     let source: Source = serde_json::from_value(work.input).map_err(|error| broken(error.to_string()))?;
-    let prompt = Prompt::compile(&work.spec.prompt, &Columns::new(source.schema.column_names()))
+    let requests = Requests::new(&work.spec, &source.schema)
         .map_err(|errors| broken(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    Ok((Job { tenant_id, id: job_id, spec: work.spec, source, prompt }, (work.state, work.generation)))
+    Ok((Job { tenant_id, id: job_id, spec: work.spec, source, requests }, (work.state, work.generation)))
 }

@@ -8,6 +8,7 @@ mod metrics;
 pub mod worker;
 
 mod plan;
+mod requests;
 
 mod run;
 

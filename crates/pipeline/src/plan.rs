@@ -1,52 +1,95 @@
 //! Plan: reads the input once, as a stream, and cuts it into chunks. Nothing is sent before it has ended.
 
+mod columns;
+mod custom_ids;
+mod size;
+
 use std::sync::Arc;
 
 use arrow::array::Array as _;
 use arrow::record_batch::RecordBatch;
-use aws_lc_rs::digest;
 use dataset::chunk::{ChunkInput, RowMeta};
 use dataset::input::{Cursor, InputBatch};
-use dataset::row::BatchRow;
+use dataset::json_lines::ColumnTypes;
+use dataset::output::OutputColumns;
 use dataset::work::WorkFile;
 use db::chunks::NewChunk;
 use db::steps::StepLease;
-use domain::chunk::{Fill, MAX_BYTES, RowSize};
-use domain::outcome::{ItemError, Outcome, Status};
-use domain::prompt::{Message, Prompt};
-use domain::row::Row;
+use domain::chunk::{Fill, RowSize};
+use domain::openai_line::LineModel;
+use domain::outcome::{Outcome, Status};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use self::custom_ids::CustomIds;
 use crate::job::Job;
+use crate::requests::Requests;
 use crate::{Context, StepError};
 
 /// Where plan goes on after a crash: all chunks before it are committed.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct PlanCursor {
     input: Cursor,
     chunk_no: u32,
+    /// Of the rows up to there, and maybe some more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    types: Option<ColumnTypes>,
 }
 
 /// The whole step.
-pub(crate) async fn plan(context: &Context, lease: &StepLease, job: Arc<Job>) -> Result<(), StepError> {
+pub(crate) async fn plan(context: &Context, lease: &StepLease, job: &Job) -> Result<(), StepError> {
     let mut tx = context.db.tenant(lease.tenant_id).await?;
     db::chunks::begin_plan(&mut tx, lease).await?;
     let cursor = db::steps::cursor(&mut tx, lease).await?;
     tx.commit().await?;
     let cursor = match cursor {
         Some(cursor) => serde_json::from_value(cursor).map_err(|error| StepError::retry("plan cursor", error))?,
-        None => PlanCursor { input: job.source.schema.start(), chunk_no: 0 },
+        None => PlanCursor { input: job.source.schema.start(), chunk_no: 0, types: columns::wanted(job) },
+    };
+    let (model, custom_ids) = match &job.requests {
+        Requests::Prompt { .. } => (None, None),
+        Requests::Lines { .. } => {
+            let ids = CustomIds::until(context, job, cursor.input).await?;
+            (Some(Arc::new(line_model(context, job).await?)), Some(ids))
+        }
     };
     let location = context.open(lease.tenant_id, &job.spec.input.uri, false).await?;
     let schema = Arc::new(job.source.schema.clone());
     let mut batches = dataset::input::read(location, job.source.pinned.clone(), schema, cursor.input);
-    let mut planner =
-        Planner { context, lease, job: &job, cursor, slices: Vec::new(), meta: Vec::new(), fill: Fill::default() };
+    let mut planner = Planner {
+        context,
+        lease,
+        job,
+        cursor,
+        kept_lines: columns::kept_lines(job)?,
+        model,
+        custom_ids,
+        slices: Vec::new(),
+        meta: Vec::new(),
+        fill: Fill::default(),
+    };
     while let Some(batch) = batches.next().await {
         planner.add(batch?).await?;
     }
     planner.end().await
+}
+
+/// What lines may ask for, by the model's record as it is now.
+async fn line_model(context: &Context, job: &Job) -> Result<LineModel, StepError> {
+    let name = job.spec.model.clone();
+    let unknown = LineModel { name, upstream: None, max_output_tokens: None };
+    let Ok(model) = job.spec.model.parse() else { return Ok(unknown) };
+    let mut tx = context.db.tenant(job.tenant_id).await?;
+    let capability = db::providers::capability(&mut tx, &model).await?;
+    tx.commit().await?;
+    Ok(match capability {
+        Some(capability) => LineModel {
+            upstream: Some(capability.model.upstream_model),
+            max_output_tokens: capability.model.max_output_tokens,
+            ..unknown
+        },
+        None => unknown,
+    })
 }
 
 /// The chunk that is being filled.
@@ -55,6 +98,9 @@ struct Planner<'a> {
     lease: &'a StepLease,
     job: &'a Job,
     cursor: PlanCursor,
+    kept_lines: Option<OutputColumns>,
+    model: Option<Arc<LineModel>>,
+    custom_ids: Option<CustomIds>,
     slices: Vec<RecordBatch>,
     meta: Vec<RowMeta>,
     fill: Fill,
@@ -62,12 +108,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     async fn add(&mut self, batch: InputBatch) -> Result<(), StepError> {
-        let prompt = self.job.prompt.clone();
-        let (batch, sizes) = tokio::task::spawn_blocking(move || {
-            let sizes = size_rows(&prompt, &batch);
-            (batch, sizes)
-        })
-        .await?;
+        let (batch, sizes) = self.look_at(batch).await?;
         let cell_bytes = mean_cell_bytes(&batch.rows);
         let mut begin = 0;
         for (index, meta) in sizes.into_iter().enumerate() {
@@ -87,6 +128,27 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Sizes every row, and learns what is to be known of them all.
+    async fn look_at(&mut self, batch: InputBatch) -> Result<(InputBatch, Vec<RowMeta>), StepError> {
+        let (requests, model, kept_lines) = (self.job.requests.clone(), self.model.clone(), self.kept_lines.clone());
+        let (mut types, mut custom_ids) = (self.cursor.types.take(), self.custom_ids.take());
+        let (batch, sizes, suspects, types, custom_ids) = tokio::task::spawn_blocking(move || {
+            let sizes = size::rows(&requests, model.as_deref(), &batch);
+            types.as_mut().map_or(Ok(()), |types| types.add(&batch.rows))?;
+            if let Some(conflict) = kept_lines.and_then(|columns| columns.conflict(&batch.rows)) {
+                return Err(conflict.into());
+            }
+            let suspects = custom_ids.as_mut().map(|ids| ids.add(&batch.rows, batch.first_row)).unwrap_or_default();
+            Ok::<_, StepError>((batch, sizes, suspects, types, custom_ids))
+        })
+        .await??;
+        (self.cursor.types, self.custom_ids) = (types, custom_ids);
+        for suspect in &suspects {
+            custom_ids::check(self.context, self.job, suspect).await?;
+        }
+        Ok((batch, sizes))
+    }
+
     /// Stores the chunk and moves the step's cursor past it.
     async fn cut(&mut self, next: Cursor) -> Result<(), StepError> {
         let meta = std::mem::take(&mut self.meta);
@@ -94,7 +156,7 @@ impl Planner<'_> {
         let slices = std::mem::take(&mut self.slices);
         let first_row = next.row - meta.len() as u64;
         let unsendable = unsendable(&meta);
-        let columns = self.job.source.schema.columns.clone();
+        let columns = self.job.source.schema.stored();
         let bytes = tokio::task::spawn_blocking(move || {
             dataset::chunk::encode(&ChunkInput::new(&columns, &slices, first_row, meta)?)
         })
@@ -112,7 +174,7 @@ impl Planner<'_> {
             unsendable: &unsendable,
         };
         self.cursor.chunk_no += 1;
-        let cursor = PlanCursor { input: next, chunk_no: self.cursor.chunk_no };
+        let cursor = PlanCursor { input: next, ..self.cursor.clone() };
         let cursor = serde_json::to_value(cursor).map_err(|error| StepError::retry("plan cursor", error))?;
         let mut tx = self.context.db.tenant(self.lease.tenant_id).await?;
         db::chunks::add(&mut tx, self.lease, &chunk, &cursor).await?;
@@ -128,8 +190,9 @@ impl Planner<'_> {
             let detail = "the input has no rows".to_owned();
             return Err(StepError::FailJob { code: "input_empty".to_owned(), detail });
         }
+        let input = self.cursor.types.as_ref().map(|types| columns::planned(self.job, types)).transpose()?;
         let mut tx = self.context.db.tenant(self.lease.tenant_id).await?;
-        db::chunks::end_plan(&mut tx, self.lease, total_rows, self.cursor.chunk_no).await?;
+        db::chunks::end_plan(&mut tx, self.lease, total_rows, self.cursor.chunk_no, input.as_ref()).await?;
         Ok(tx.commit().await?)
     }
 }
@@ -150,52 +213,4 @@ fn unsendable(meta: &[RowMeta]) -> Vec<(usize, Outcome)> {
         .enumerate()
         .filter_map(|(offset, row)| Some((offset, Outcome::unsent(Status::Failed, row.error.clone()?))))
         .collect()
-}
-
-/// Renders every row, to size and hash its request.
-fn size_rows(prompt: &Prompt, batch: &InputBatch) -> Vec<RowMeta> {
-    let rows = Arc::new(batch.rows.clone());
-    let mut row_errors = batch.row_errors.iter().peekable();
-    (0..rows.num_rows())
-        .map(|index| match row_errors.next_if(|(row, _)| *row == index) {
-            Some((_, error)) => RowMeta { bytes: 0, tokens: 0, request_hash: [0; 32], error: Some(error.clone()) },
-            None => size_row(prompt, &(Arc::new(BatchRow::new(rows.clone(), index)) as Arc<dyn Row>)),
-        })
-        .collect()
-}
-
-/// Most bytes of a row's rendered prompt: what a chunk may hold.
-const MAX_PROMPT_BYTES: usize = 8_000_000;
-const _: () = assert!(MAX_PROMPT_BYTES as u64 == MAX_BYTES);
-
-fn size_row(prompt: &Prompt, row: &Arc<dyn Row>) -> RowMeta {
-    match prompt.render(row, MAX_PROMPT_BYTES) {
-        Ok(messages) => {
-            let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
-            let bytes = u32::try_from(bytes).expect("rendering is bounded far below 4 GB");
-            RowMeta { bytes, tokens: estimate_tokens(bytes), request_hash: hash(&messages), error: None }
-        }
-        Err(error) => {
-            let error = ItemError::new(error.code(), error.to_string());
-            RowMeta { bytes: 0, tokens: 0, request_hash: [0; 32], error: Some(error) }
-        }
-    }
-}
-
-/// Four bytes a token is the usual ratio of English text. It only paces: bills and caps never rest on it.
-fn estimate_tokens(bytes: u32) -> u32 {
-    bytes.div_ceil(4)
-}
-
-/// SHA-256 over roles and texts, with lengths between, so that no two requests run together.
-fn hash(messages: &[Message]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for message in messages {
-        context.update(message.role.name().as_bytes());
-        context.update(&(message.text.len() as u64).to_be_bytes());
-        context.update(message.text.as_bytes());
-    }
-    let mut hash = [0; 32];
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
 }

@@ -85,15 +85,11 @@ async fn fields_of_later_work_say_so_and_are_never_ignored() -> anyhow::Result<(
         ("/limits/max_cost_usd", json!({"limits": {"max_cost_usd": "1.00"}})),
         ("/limits/max_failed_fraction", json!({"limits": {"max_failed_fraction": 0.1}})),
         ("/limits/retry_refusals", json!({"limits": {"retry_refusals": true}})),
-        ("/input/delimiter", json!({"input": {"uri": input, "delimiter": ";"}})),
         ("/input/id_column", json!({"input": {"uri": input, "id_column": "id"}})),
         ("/input/on_bad_row", json!({"input": {"uri": input, "on_bad_row": "fail_job"}})),
-        ("/input/format", json!({"input": {"uri": input, "format": "jsonl"}})),
-        ("/input/format", json!({"input": {"uri": input, "format": "openai"}})),
-        ("/input/uri", json!({"input": {"uri": format!("{input}.gz")}})),
+        ("/output/uri", json!({"output": {"uri": format!("{input}.out.csv.gz")}})),
         ("/output/flatten", json!({"output": {"flatten": true}})),
         ("/output/escape_formulas", json!({"output": {"escape_formulas": true}})),
-        ("/output/format", json!({"output": {"format": "jsonl"}})),
     ];
     for (pointer, changes) in table {
         let reply = tenant.post("/v1/jobs", &with(submission(&input), changes)).await?;

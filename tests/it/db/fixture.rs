@@ -11,7 +11,7 @@ use db::jobs::NewJob;
 use db::outcomes::{Attempt, Committed, RowOutcome};
 use db::seal::{Finished, Sealed};
 use db::steps::StepLease;
-use domain::format::Format;
+use domain::format::{Format, InputFormat};
 use domain::ids::{JobId, TenantId, WorkerId};
 use domain::job::spec::{InputSpec, OutputSpec};
 use domain::job::{Event, Spec, State};
@@ -89,7 +89,7 @@ impl Fixture {
             db::chunks::add(&mut tx, &lease, &chunk, &json!(chunk_no)).await?;
             first_row += u64::from(*row_count);
         }
-        db::chunks::end_plan(&mut tx, &lease, first_row, u32::try_from(chunks.len())?).await?;
+        db::chunks::end_plan(&mut tx, &lease, first_row, u32::try_from(chunks.len())?, None).await?;
         tx.commit().await?;
         Ok(job_id)
     }
@@ -336,7 +336,7 @@ pub fn attempt(row: u64, attempt: u32) -> Attempt {
 pub fn spec() -> Spec {
     Spec {
         name: None,
-        input: InputSpec { uri: "file:///in.csv".to_owned(), format: Format::Csv },
+        input: InputSpec { uri: "file:///in.csv".to_owned(), format: InputFormat::Csv, delimiter: None },
         output: OutputSpec {
             uri: None,
             format: Format::Csv,

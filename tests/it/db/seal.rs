@@ -119,7 +119,7 @@ async fn unsendable_chunks_are_sealed_from_the_start() -> anyhow::Result<()> {
     let chunk = db::chunks::NewChunk { unsendable: &unsendable, ..super::fixture::new_chunk(0, 0, 2) };
     let mut tx = fixture.db.tenant(fixture.tenant_id).await?;
     db::chunks::add(&mut tx, &lease, &chunk, &serde_json::json!(1)).await?;
-    db::chunks::end_plan(&mut tx, &lease, 2, 1).await?;
+    db::chunks::end_plan(&mut tx, &lease, 2, 1, None).await?;
     tx.commit().await?;
     assert!(fixture.try_form(10).await?.is_none());
     let step = fixture.claim_step(job_id).await?;

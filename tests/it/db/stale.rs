@@ -18,7 +18,7 @@ async fn stale_plan_writes_change_nothing() -> anyhow::Result<()> {
     assert!(matches!(db::chunks::begin_plan(&mut tx, &stale).await, Err(Error::Fenced)));
     let added = db::chunks::add(&mut tx, &stale, &new_chunk(0, 0, 5), &json!(1)).await;
     assert!(matches!(added, Err(Error::Fenced)));
-    assert!(matches!(db::chunks::end_plan(&mut tx, &stale, 5, 1).await, Err(Error::Fenced)));
+    assert!(matches!(db::chunks::end_plan(&mut tx, &stale, 5, 1, None).await, Err(Error::Fenced)));
     assert!(matches!(steps::cursor(&mut tx, &stale).await, Err(Error::Fenced)));
     assert!(matches!(steps::hand_back(&mut tx, &stale, LEASE, Some("why")).await, Err(Error::Fenced)));
     assert!(matches!(steps::fail_job(&mut tx, &stale, "code", "why").await, Err(Error::Fenced)));

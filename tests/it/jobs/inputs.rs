@@ -4,7 +4,8 @@ use client::api::Submission;
 use tests::{Rig, RigOptions};
 
 use crate::jobs::support::{
-    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, output, requests, submit,
+    LONG, assert_clean, assert_conserved, assert_good_job_succeeds, code, echo, outcome_of, output, refusal, requests,
+    submit,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,15 +47,8 @@ async fn e4_e7_broken_files_fail_their_jobs_before_anything_is_sent() -> anyhow:
         ("blank_lines.csv", b"id,text\n\n\n", "input_empty"),
     ] {
         std::fs::write(rig.objects().join(name), bytes)?;
-        let found = match submit(&rig, &echo(&rig, &rig.uri(name), "out.csv")).await {
-            Ok(job_id) => {
-                let job = rig.wait(&job_id, LONG).await?;
-                assert_eq!(job.status.name(), "failed", "{name}");
-                code(job.error.as_ref()).map(str::to_owned)
-            }
-            Err(refused) => refusal(&refused),
-        };
-        assert_eq!(found.as_deref(), Some(expected), "{name}");
+        let found = outcome_of(&rig, &echo(&rig, &rig.uri(name), "out.csv")).await?;
+        assert_eq!(found, expected, "{name}");
     }
     assert!(requests(&rig)?.is_empty());
     assert_good_job_succeeds(&rig, "after").await
@@ -62,9 +56,8 @@ async fn e4_e7_broken_files_fail_their_jobs_before_anything_is_sent() -> anyhow:
 
 /// What is found in the head of a file.
 #[tokio::test(flavor = "multi_thread")]
-async fn d6_d13_e2_e6_e8_e15_files_of_another_kind_are_refused_at_submit() -> anyhow::Result<()> {
+async fn d6_d13_e2_e6_e8_files_of_another_kind_are_refused_at_submit() -> anyhow::Result<()> {
     let rig = Rig::start(RigOptions { workers: 1, ..RigOptions::default() }).await?;
-    let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x4c\x02\x00";
     for (name, bytes, expected) in [
         ("missing.csv", None, "input_not_found"),
         ("empty.csv", Some(b"".as_slice()), "input_empty"),
@@ -73,7 +66,7 @@ async fn d6_d13_e2_e6_e8_e15_files_of_another_kind_are_refused_at_submit() -> an
         ("semicolons.csv", Some(b"id;text;more\n1;2;3\n"), "csv_header_mismatch"),
         ("utf16.csv", Some(b"\xff\xfei\0d\0,\0"), "invalid_encoding"),
         ("latin1.csv", Some(b"id,t\xe9xt\n1,2\n"), "invalid_encoding"),
-        ("gzipped.csv", Some(gzip), "compression_mismatch"),
+        ("zipped.csv", Some(b"PK\x03\x04\x14\x00"), "compression_mismatch"),
         ("text.parquet", Some(b"id,text\n1,2\n"), "invalid_parquet"),
     ] {
         if let Some(bytes) = bytes {
@@ -84,10 +77,6 @@ async fn d6_d13_e2_e6_e8_e15_files_of_another_kind_are_refused_at_submit() -> an
         assert_eq!(found.as_deref(), Some(expected), "{name}");
     }
     assert_good_job_succeeds(&rig, "after").await
-}
-
-fn refusal(error: &anyhow::Error) -> Option<String> {
-    error.downcast_ref::<client::api::Error>()?.problem()?.code.clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,4 +149,26 @@ async fn e9_h5_h8_h10_h11_cells_are_data_and_never_more() -> anyhow::Result<()> 
         assert_eq!(output.text(row, "llm_response"), *cell);
     }
     assert_clean(&rig, &job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e8_other_delimiters_are_read_where_they_are_said() -> anyhow::Result<()> {
+    let rig = Rig::start(RigOptions::default()).await?;
+    std::fs::write(rig.objects().join("in.tsv"), "id\ttext\n1\ta,b\n2\t\"tab\there\"\n")?;
+    std::fs::write(rig.objects().join("in.csv"), "id;text\n1;a,b\n2;\"tab\there\"\n")?;
+    for (input, delimiter, out) in [("in.tsv", None, "out.tsv"), ("in.csv", Some(";"), "out.parquet")] {
+        let mut submission = echo(&rig, &rig.uri(input), out);
+        submission.input.delimiter = delimiter.map(str::to_owned);
+        let job_id = submit(&rig, &submission).await?;
+        let job = rig.wait(&job_id, LONG).await?;
+        assert_eq!((job.status.name(), job.counts.succeeded), ("completed", 2), "{input}");
+        assert_clean(&rig, &job_id)?;
+    }
+    let found = std::fs::read_to_string(rig.objects().join("out.tsv"))?;
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(lines[0].starts_with("id\ttext\tllm_response\t"), "{found}");
+    assert!(lines[1].starts_with("1\ta,b\ta,b\tsucceeded\t"), "{found}");
+    assert!(lines[2].starts_with("2\t\"tab\there\"\t\"tab\there\"\tsucceeded\t"), "{found}");
+    assert_eq!(output(&rig, "out.parquet")?.text(1, "llm_response"), "tab\there");
+    Ok(())
 }

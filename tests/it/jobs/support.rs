@@ -87,6 +87,22 @@ pub fn requests(rig: &Rig) -> anyhow::Result<Vec<Request<'static>>> {
     Ok(requests)
 }
 
+/// The code that a submission is refused with.
+pub fn refusal(error: &anyhow::Error) -> Option<String> {
+    error.downcast_ref::<client::api::Error>()?.problem()?.code.clone()
+}
+
+/// The code that a submission is refused or its job fails with, and `completed` where neither is so.
+pub async fn outcome_of(rig: &Rig, submission: &Submission) -> anyhow::Result<String> {
+    match submit(rig, submission).await {
+        Ok(job_id) => {
+            let job = rig.wait(&job_id, LONG).await?;
+            Ok(code(job.error.as_ref()).unwrap_or(job.status.name()).to_owned())
+        }
+        Err(refused) => refusal(&refused).ok_or(refused),
+    }
+}
+
 /// Changes the sandbox's configuration while it runs.
 pub async fn patch_sandbox(rig: &Rig, patch: &Value) -> anyhow::Result<()> {
     let url = format!("{}/_sandbox/config", rig.sandbox.first_line.as_deref().unwrap_or_default());

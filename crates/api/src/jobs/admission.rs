@@ -1,10 +1,11 @@
 //! Checks a submission against what there is: the model, the grants, the objects in storage.
 
-use dataset::input::{InputSchema, Source};
+use dataset::input::{InputSchema, ReadOptions, Source};
 use dataset::output::OutputColumns;
 use db::TenantTx;
 use db::storage_grants::Grant;
-use domain::job::spec::IfExists;
+use domain::format::InputFormat;
+use domain::job::spec::{IfExists, InputSpec};
 use domain::prompt::Prompt;
 use domain::provider;
 use domain::template::Columns;
@@ -58,7 +59,8 @@ async fn check_model(tx: &mut TenantTx, request: &Request) -> Result<(), Problem
 pub(super) async fn inspect(app: &App, request: &Request, granted: &Granted) -> Result<Source, Problem> {
     let location = storage::open(app, &request.input, &granted.input, "/input/uri").await?;
     let pinned = dataset::input::pin(&location).await.map_err(Problem::of_input)?;
-    let options = request.spec.input.format.into();
+    let InputSpec { format, delimiter, .. } = request.spec.input;
+    let options = ReadOptions { format: format.file(), delimiter };
     let schema = dataset::input::inspect(&location, &pinned, options).await.map_err(Problem::of_input)?;
     check_columns(request, &schema)?;
     if let (Some(uri), Some(grant)) = (&request.output, &granted.output) {
@@ -76,7 +78,9 @@ pub(super) async fn inspect(app: &App, request: &Request, granted: &Granted) -> 
 
 fn check_columns(request: &Request, schema: &InputSchema) -> Result<(), Problem> {
     let mut problems = Problems::default();
-    if let Err(errors) = Prompt::compile(&request.spec.prompt, &Columns::new(schema.column_names())) {
+    if request.spec.input.format != InputFormat::Openai
+        && let Err(errors) = Prompt::compile(&request.spec.prompt, &Columns::new(schema.column_names()))
+    {
         for error in errors {
             problems.report(error.pointer, error.problem.code(), error.problem.to_string());
         }

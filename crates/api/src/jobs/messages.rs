@@ -22,6 +22,20 @@ pub(super) fn prompt(body: &mut Fields<'_>) -> PromptSpec {
     spec
 }
 
+/// Where the input's lines bring their own messages.
+pub(super) fn none(body: &mut Fields<'_>) -> PromptSpec {
+    for name in ["system", "prompt", "messages"] {
+        if body.take(name).is_some() {
+            body.report(
+                name,
+                "invalid_value",
+                "with the input format `openai` each line brings its messages: leave this out",
+            );
+        }
+    }
+    PromptSpec::default()
+}
+
 fn messages(body: &mut Fields<'_>) -> Option<Vec<MessageSpec>> {
     let values = body.list("messages", MOST_MESSAGES)?;
     let pointer = body.pointer("messages");

@@ -1,6 +1,7 @@
 //! Jobs: submit, watch, steer, read.
 
 mod admission;
+mod formats;
 mod get;
 mod idempotency;
 mod item;

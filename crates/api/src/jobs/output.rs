@@ -89,6 +89,8 @@ async fn stream(location: &Location, job_id: JobId, format: Format) -> Result<Re
     let (bytes, stream) = location.stream().await.map_err(|error| Problem::of_object(&error))?;
     let content_type = match format {
         Format::Csv => "text/csv; charset=utf-8",
+        Format::Jsonl => "application/x-ndjson",
+        Format::Tsv => "text/tab-separated-values; charset=utf-8",
         Format::Parquet => "application/vnd.apache.parquet",
     };
     let disposition = format!("attachment; filename=\"{job_id}.{}\"", format.extension());

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
-use domain::format::Format;
+use domain::format::{Format, InputFormat};
 use domain::job::Spec;
 use domain::job::spec::{IfExists, InputSpec, OutputSpec};
 use domain::provider::ModelName;
 use domain::storage_uri::StorageUri;
 use serde_json::Value;
 
-use super::{messages, params};
+use super::{formats, messages, params};
 use crate::body::Fields;
 use crate::problem::{Problem, Problems};
 
@@ -58,22 +58,26 @@ pub(super) fn check(body: Value, now: DateTime<Utc>) -> Result<Request, Problem>
 fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     let name = body.label("name", LONGEST_NAME);
     let input = input(&mut body);
-    let output = output(&mut body, input.as_ref().map(|(_, format)| *format));
+    let input_format = input.as_ref().map(|(_, spec)| spec.format);
+    let output = output(&mut body, input_format.map(InputFormat::file));
     let model = model(&mut body);
     body.choice("task", &[("chat", Some(())), ("embedding", None)]);
-    let prompt = messages::prompt(&mut body);
+    let prompt = match input_format {
+        Some(InputFormat::Openai) => messages::none(&mut body),
+        _ => messages::prompt(&mut body),
+    };
     let params = params::params(&mut body);
     let limits = params::limits(&mut body);
     let deadline = deadline(&mut body, now);
     let metadata = metadata(&mut body);
     body.later(&LATER);
     body.finish();
-    let (input, input_format) = input?;
+    let (input, input_spec) = input?;
     let (output, output_spec) = output?;
     let model = model?;
     let spec = Spec {
         name,
-        input: InputSpec { uri: input.to_string(), format: input_format },
+        input: input_spec,
         output: output_spec,
         model: model.to_string(),
         prompt,
@@ -84,16 +88,19 @@ fn read(mut body: Fields<'_>, now: DateTime<Utc>) -> Option<Request> {
     Some(Request { spec, model, input, output, deadline: deadline? })
 }
 
-fn input(body: &mut Fields<'_>) -> Option<(StorageUri, Format)> {
+fn input(body: &mut Fields<'_>) -> Option<(StorageUri, InputSpec)> {
     body.require("input");
     let mut fields = body.object("input")?;
     fields.require("uri");
     let text = fields.text("uri");
     let uri = text.as_deref().and_then(|text| uri(&mut fields, text));
-    let format = format(&mut fields, text.as_deref(), None);
-    fields.later(&["delimiter", "id_column", "on_bad_row"]);
+    let format = formats::of_input(&mut fields, text.as_deref());
+    let delimiter = formats::delimiter(&mut fields, format);
+    fields.later(&["id_column", "on_bad_row"]);
     fields.finish();
-    Some((uri?, format?))
+    let (uri, format) = (uri?, format?);
+    let spec = InputSpec { uri: uri.to_string(), format, delimiter };
+    Some((uri, spec))
 }
 
 fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option<StorageUri>, OutputSpec)> {
@@ -108,8 +115,7 @@ fn output(body: &mut Fields<'_>, input_format: Option<Format>) -> Option<(Option
     };
     let text = fields.text("uri");
     let uri = text.as_deref().map(|text| uri(&mut fields, text));
-    // An unknown format of the input was reported there.
-    let format = format(&mut fields, text.as_deref(), input_format.or(Some(Format::Csv)));
+    let format = formats::of_output(&mut fields, text.as_deref(), input_format);
     let column_prefix = column_prefix(&mut fields);
     let if_exists =
         fields.choice("if_exists", &[("error", Some(IfExists::Error)), ("replace", Some(IfExists::Replace))]);
@@ -127,39 +133,6 @@ fn uri(fields: &mut Fields<'_>, text: &str) -> Option<StorageUri> {
     text.parse()
         .map_err(|error: domain::storage_uri::InvalidStorageUri| fields.report("uri", error.code(), error.to_string()))
         .ok()
-}
-
-/// The format that is said, else the one that the URI's extension implies, else `otherwise`.
-fn format(fields: &mut Fields<'_>, uri: Option<&str>, otherwise: Option<Format>) -> Option<Format> {
-    const FORMATS: [(&str, Option<Format>); 5] = [
-        ("csv", Some(Format::Csv)),
-        ("parquet", Some(Format::Parquet)),
-        ("jsonl", None),
-        ("tsv", None),
-        ("openai", None),
-    ];
-    /// The first two change the bytes, so that naming a format does not help.
-    const LATER: [&str; 4] = [".gz", ".zst", ".tsv", ".jsonl"];
-    let name = uri.map(str::to_ascii_lowercase).unwrap_or_default();
-    let is_said = fields.has("format");
-    let said = fields.choice("format", &FORMATS);
-    let unsupported = LATER.iter().take(if is_said { 2 } else { LATER.len() }).find(|ending| name.ends_with(*ending));
-    if let Some(ending) = unsupported {
-        fields.report(
-            "uri",
-            "not_yet_supported",
-            format!("`{ending}` files are not supported yet; supported: csv, parquet"),
-        );
-        return None;
-    }
-    if is_said {
-        return said;
-    }
-    let found = Format::from_path(&name).or(otherwise);
-    if found.is_none() && uri.is_some() {
-        fields.report("format", "required", "the URI's extension tells no format: say `csv` or `parquet`");
-    }
-    found
 }
 
 fn column_prefix(fields: &mut Fields<'_>) -> String {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
-/// A job to submit. Only `input.uri`, `model` and `prompt` (or `messages`) are required.
+/// A job to submit. Only `input.uri`, `model` and `prompt` (or `messages`) are required; with the input format `openai`, no prompt.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "name": "classify tickets",
@@ -45,15 +45,17 @@ pub(super) struct JobRequest {
 struct InputRequest {
     #[schema(example = "s3://acme-data/tickets.csv")]
     uri: String,
-    /// `csv` or `parquet`. Default: by the URI's extension.
+    /// `csv`, `tsv`, `jsonl`, `parquet`, or `openai` for lines of OpenAI's batch files. Default: by the URI's extension.
     format: Option<String>,
+    /// Between the cells of CSV: one ASCII character. Default: a comma, or a tab for `tsv`.
+    delimiter: Option<String>,
 }
 
 #[derive(ToSchema)]
 struct OutputRequest {
     /// Default: the service keeps the output; read it through `/output`.
     uri: Option<String>,
-    /// `csv` or `parquet`. Default: by the URI's extension, else the input's.
+    /// `csv`, `tsv`, `jsonl` or `parquet`. Default: by the URI's extension, else the input's.
     format: Option<String>,
     /// Before the names of the added columns. Default: `llm_`.
     column_prefix: Option<String>,

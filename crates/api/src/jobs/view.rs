@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SubsecRound, Utc};
 use db::TenantTx;
 use db::jobs::{Counts, Job};
-use domain::format::Format;
+use domain::format::{Format, InputFormat};
 use domain::ids::JobId;
 use domain::job::State;
 use domain::money::Money;
@@ -57,7 +57,7 @@ pub(crate) struct Reason {
 struct Input {
     uri: String,
     #[schema(value_type = String, example = "csv")]
-    format: Format,
+    format: InputFormat,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -50,7 +50,7 @@ async fn job(app: &TestApp) -> String {
     };
     db::chunks::add(&mut tx, &lease, &chunk(0, 0, 2, &sealed), &Value::Null).await.expect("a chunk");
     db::chunks::add(&mut tx, &lease, &chunk(1, 2, 3, &open), &Value::Null).await.expect("a chunk");
-    db::chunks::end_plan(&mut tx, &lease, 5, 2).await.expect("the end of plan");
+    db::chunks::end_plan(&mut tx, &lease, 5, 2, None).await.expect("the end of plan");
     tx.commit().await.expect("a commit");
 
     let lease = claim(app).await;

@@ -18,7 +18,8 @@ pub struct Submission {
     pub model: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
-    /// A template.
+    /// A template; empty where the input's lines bring their own messages.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub prompt: String,
     /// `temperature`, `top_p`, `max_output_tokens`, `stop`, `seed`, `reasoning_effort`, `extra`.
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -38,7 +39,7 @@ impl Submission {
     /// A submission with nothing but what is required.
     pub fn new(input_uri: &str, model: &str, prompt: &str) -> Self {
         Self {
-            input: InputPlace { uri: input_uri.to_owned(), format: None },
+            input: InputPlace { uri: input_uri.to_owned(), ..InputPlace::default() },
             model: model.to_owned(),
             prompt: prompt.to_owned(),
             ..Self::default()
@@ -52,6 +53,9 @@ pub struct InputPlace {
     /// None: as the URI's ending says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// Between the cells of CSV. None: the format's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -38,12 +38,15 @@ pub struct JobArguments {
     /// Name of the job
     #[arg(long)]
     pub name: Option<String>,
-    /// Format of the output, csv or parquet [default: by the output's ending, or as the input]
+    /// Format of the output, csv, tsv, jsonl or parquet [default: by the output's ending, or as the input]
     #[arg(long, visible_alias = "output-format", value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Format of the input, csv or parquet [default: by its ending]
+    /// Format of the input, csv, tsv, jsonl, parquet or openai [default: by its ending]
     #[arg(long, value_name = "FORMAT")]
     pub input_format: Option<String>,
+    /// Character between the cells of a CSV input [default: a comma, or a tab for tsv]
+    #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true)]
+    pub delimiter: Option<String>,
     /// What the added columns' names begin with [default: llm_]
     #[arg(long, value_name = "PREFIX")]
     pub column_prefix: Option<String>,
@@ -69,9 +72,10 @@ pub struct JobArguments {
 impl JobArguments {
     /// The submission, with the output at `output_uri`.
     pub fn submission(self, output_uri: Option<String>, now: DateTime<Utc>) -> Result<Submission> {
+        let prompt = self.prompt.read(self.input_format.as_deref())?;
         Ok(Submission {
             name: self.name,
-            input: InputPlace { uri: self.input.existing_uri()?, format: self.input_format },
+            input: InputPlace { uri: self.input.existing_uri()?, format: self.input_format, delimiter: self.delimiter },
             output: OutputPlace {
                 uri: output_uri,
                 format: self.format,
@@ -80,7 +84,7 @@ impl JobArguments {
             },
             model: self.model,
             system: self.system.read()?,
-            prompt: self.prompt.read()?,
+            prompt,
             params: self.parameters.into_json(),
             limits: JobLimits { max_attempts: self.max_attempts },
             deadline: self.deadline.map(|deadline| deadline.from(now)).transpose()?,

@@ -12,11 +12,11 @@ use super::InputError;
 /// A place between two rows from which an input can be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// CSV: the byte offset. Parquet: the row.
+    /// Of text: the byte offset, decompressed. Of Parquet: the row.
     pub position: u64,
     /// Number of the row that comes next, from 0.
     pub row: u64,
-    /// CSV: the line at `position`, from 1. Parquet: 0.
+    /// Of text: the line at `position`, from 1. Of Parquet: 0.
     pub line: u64,
 }
 

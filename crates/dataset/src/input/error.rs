@@ -27,10 +27,20 @@ pub enum InputError {
     TooManyColumns { found: usize, limit: usize },
     #[error("the header is longer than {limit} bytes")]
     HeaderTooLarge { limit: u64 },
+    #[error("the file is {what}, and JSONL is one JSON object a line: write each row as a line of its own")]
+    NotJsonl { what: &'static str },
+    #[error("the first line is longer than {limit} bytes")]
+    FirstLineTooLarge { limit: u64 },
     #[error("not a valid Parquet file: {reason}")]
     InvalidParquet { reason: String },
-    #[error("the input is compressed ({how}), which a CSV file must not be: decompress it")]
-    Compressed { how: &'static str },
+    #[error("the input's compression is not what it should be: {problem}")]
+    CompressionMismatch { problem: String },
+    #[error("the compressed input ends in its middle: it was cut short, so write it again")]
+    Truncated,
+    #[error(
+        "the input can be decompressed only with a window of more than {limit} bytes: compress it without `--long`"
+    )]
+    WindowLimit { limit: u64 },
     #[error(
         "a text column of the Parquet file has bytes that are not UTF-8: write it as a binary column, or repair it"
     )]
@@ -60,19 +70,22 @@ impl InputError {
             Self::Changed { .. } => "input_changed",
             Self::Empty => "input_empty",
             Self::InvalidEncoding { .. } | Self::InvalidText => "invalid_encoding",
-            Self::Compressed { .. } => "compression_mismatch",
+            Self::CompressionMismatch { .. } => "compression_mismatch",
+            Self::Truncated => "truncated_input",
             Self::DuplicateHeader { .. } => "csv_duplicate_header",
             Self::EmptyHeader { .. } => "csv_empty_header",
             Self::UnterminatedQuote { .. } => "csv_unterminated_quote",
             Self::HeaderMismatch { .. } => "csv_header_mismatch",
             Self::TooManyColumns { .. } => "too_many_columns",
             Self::HeaderTooLarge { .. } => "cell_too_large",
+            Self::NotJsonl { .. } => "not_jsonl",
+            Self::FirstLineTooLarge { .. } => "line_too_large",
             Self::InvalidParquet { .. } => "invalid_parquet",
             Self::UnsupportedParquetFeature { .. } => "unsupported_parquet_feature",
             Self::UnsupportedSchema { .. } => "unsupported_schema",
             Self::ParquetLimit { code, .. } => code,
             Self::RowCountMismatch { .. } => "row_count_mismatch",
-            Self::DecompressionLimit { .. } => "decompression_limit",
+            Self::DecompressionLimit { .. } | Self::WindowLimit { .. } => "decompression_limit",
             Self::ReaderStopped => "internal_error",
             Self::Storage(error) => error.code(),
         }
@@ -82,7 +95,7 @@ impl InputError {
     pub fn pointer(&self) -> &'static str {
         match self {
             Self::HeaderMismatch { .. } => "/input/delimiter",
-            Self::InvalidParquet { .. } => "/input/format",
+            Self::InvalidParquet { .. } | Self::NotJsonl { .. } => "/input/format",
             _ => "/input/uri",
         }
     }

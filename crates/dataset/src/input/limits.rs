@@ -1,6 +1,7 @@
 //! Bounds on what one input may make this process hold. They bound memory, not the size of files.
 
-/// Longest CSV record, in bytes of its cells. A longer one becomes a row with `cell_too_large`.
+/// Longest CSV record, in bytes of its cells, and longest line of JSON. A longer one becomes a row with
+/// `cell_too_large` or `line_too_large`.
 pub const MAX_ROW_BYTES: usize = 16 << 20;
 
 /// Most columns of an input. Templates and output schemas are held per job.
@@ -44,6 +45,25 @@ pub const FREE_EXPANSION_BYTES: u64 = 1 << 30;
 
 /// See [`FREE_EXPANSION_BYTES`]. Constant columns compress well, but not without end.
 pub const MAX_EXPANSION: u64 = 1_000;
+
+/// The text of a compressed file may be this much, and beyond it [`MAX_TEXT_EXPANSION`] times the file's size.
+pub const FREE_TEXT_EXPANSION_BYTES: u64 = 128 << 20;
+
+/// See [`FREE_TEXT_EXPANSION_BYTES`]. Tables of text compress to a twentieth, monotonous ones to some hundredth; a bomb
+/// of gzip has a thousand times its size, and one of zstd more.
+pub const MAX_TEXT_EXPANSION: u64 = 500;
+
+/// Longest text of a compressed file, whatever the file's size.
+pub const MAX_TEXT_BYTES: u64 = 1 << 40;
+
+/// Largest window of a zstd file, as its exponent of 2: the most that zstd's own tool takes without being asked.
+pub(crate) const MAX_WINDOW_LOG: u32 = 27;
+
+/// Largest window of a zstd file. It is held in memory.
+pub const MAX_WINDOW_BYTES: u64 = 1 << MAX_WINDOW_LOG;
+
+/// Decompressed text that is parsed at once.
+pub(crate) const TEXT_PIECE_BYTES: usize = 256 << 10;
 
 /// Compressed bytes of a row group that are read ahead.
 pub(crate) const GROUP_AHEAD_BYTES: u64 = 64 << 20;

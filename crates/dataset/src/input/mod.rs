@@ -3,10 +3,12 @@
 mod batches;
 mod csv;
 mod error;
+mod jsonl;
 pub mod limits;
 mod parquet;
 mod pin;
 mod schema;
+mod text;
 
 use std::sync::Arc;
 
@@ -17,7 +19,9 @@ use serde::{Deserialize, Serialize};
 pub use self::batches::{Cursor, InputBatch};
 pub use self::error::InputError;
 pub use self::pin::{Pinned, pin};
+pub(crate) use self::schema::check_names_of_lines;
 pub use self::schema::{InputSchema, Layout};
+pub use self::text::Compression;
 use crate::stores::Location;
 
 /// What a job has to know of its input, kept with it as JSON.
@@ -31,7 +35,7 @@ pub struct Source {
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOptions {
     pub format: Format,
-    /// The byte between CSV cells, ASCII; a comma unless given.
+    /// The byte between CSV cells, ASCII; the format's own unless given.
     pub delimiter: Option<u8>,
 }
 
@@ -41,13 +45,18 @@ impl From<Format> for ReadOptions {
     }
 }
 
-/// Describes the input from its header (CSV, the first [`limits::MAX_HEADER_BYTES`]) or its footer (Parquet).
+/// Describes the input from its header (CSV, the first [`limits::MAX_HEADER_BYTES`] of its text) its first lines (JSONL, as many
+/// bytes), or its footer (Parquet).
 ///
 /// # Errors
 /// Everything about the header or footer that keeps the file from being read; `input_empty` where it can be seen here.
 pub async fn inspect(location: &Location, pinned: &Pinned, options: ReadOptions) -> Result<InputSchema, InputError> {
     match options.format {
-        Format::Csv => csv::inspect(location, pinned, options.delimiter.unwrap_or(b',')).await,
+        Format::Csv | Format::Tsv => {
+            let delimiter = options.delimiter.or(options.format.delimiter()).unwrap_or(b',');
+            csv::inspect(location, pinned, delimiter).await
+        }
+        Format::Jsonl => jsonl::inspect(location, pinned).await,
         Format::Parquet => parquet::inspect(location, pinned).await,
     }
 }
@@ -66,7 +75,8 @@ pub fn read(
     from: Cursor,
 ) -> BoxStream<'static, Result<InputBatch, InputError>> {
     match schema.layout {
-        Layout::Csv { delimiter, .. } => csv::read(location, pinned, schema, delimiter, from),
+        Layout::Csv { delimiter, compression, .. } => csv::read(location, pinned, schema, delimiter, compression, from),
+        Layout::Jsonl { compression, .. } => jsonl::read(location, pinned, compression, from),
         Layout::Parquet { .. } => parquet::read(location, pinned, from),
     }
 }

@@ -8,12 +8,13 @@ use domain::format::Format;
 use serde::{Deserialize, Serialize};
 
 use super::limits::MAX_COLUMNS;
-use super::{Cursor, InputError};
+use super::{Compression, Cursor, InputError};
 
 /// An input's columns and where its rows begin. Kept with the job as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputSchema {
-    /// CSV columns are text; Parquet columns have their own types.
+    /// CSV columns are text; Parquet columns have their own types. JSONL columns are text until planning has seen all
+    /// lines.
     pub columns: SchemaRef,
     pub layout: Layout,
 }
@@ -26,10 +27,17 @@ pub enum Layout {
         /// The ASCII byte between cells.
         delimiter: u8,
         had_bom: bool,
-        /// Byte offset of the first record after the header.
+        #[serde(default)]
+        compression: Compression,
+        /// Byte offset in the text of the first record after the header.
         first_record: u64,
         /// Its line, from 1.
         first_line: u64,
+    },
+    Jsonl {
+        compression: Compression,
+        /// Byte offset in the text of the first line.
+        first_record: u64,
     },
     Parquet {
         rows: u64,
@@ -40,6 +48,7 @@ impl InputSchema {
     pub fn format(&self) -> Format {
         match self.layout {
             Layout::Csv { .. } => Format::Csv,
+            Layout::Jsonl { .. } => Format::Jsonl,
             Layout::Parquet { .. } => Format::Parquet,
         }
     }
@@ -48,10 +57,25 @@ impl InputSchema {
         self.columns.fields().iter().map(|field| field.name().as_str())
     }
 
+    /// Of plain lines whose names nobody asks for.
+    pub(crate) fn of_lines() -> Self {
+        let layout = Layout::Jsonl { compression: Compression::None, first_record: 0 };
+        Self { columns: text_columns(&[]), layout }
+    }
+
+    /// The columns that batches and chunks have: the input's own, or that of its lines.
+    pub fn stored(&self) -> SchemaRef {
+        match self.layout {
+            Layout::Csv { .. } | Layout::Parquet { .. } => self.columns.clone(),
+            Layout::Jsonl { .. } => line_column(),
+        }
+    }
+
     /// Before the first row.
     pub fn start(&self) -> Cursor {
         match self.layout {
             Layout::Csv { first_record, first_line, .. } => Cursor { position: first_record, row: 0, line: first_line },
+            Layout::Jsonl { first_record, .. } => Cursor { position: first_record, row: 0, line: 1 },
             Layout::Parquet { .. } => Cursor { position: 0, row: 0, line: 0 },
         }
     }
@@ -72,6 +96,26 @@ pub(super) fn check_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> 
         }
     }
     Ok(())
+}
+
+/// As [`check_names`], for names that stand in lines, which may be any text.
+pub(crate) fn check_names_of_lines<'a>(
+    names: impl ExactSizeIterator<Item = &'a str> + Clone,
+) -> Result<(), InputError> {
+    // What is kept of a job's columns can't hold it.
+    if let Some(name) = names.clone().find(|name| name.contains('\0')) {
+        let reason = format!("the name {name:?} has a NUL character");
+        return Err(InputError::UnsupportedSchema { reason });
+    }
+    check_names(names).map_err(|error| match error {
+        InputError::EmptyHeader { .. } => InputError::UnsupportedSchema { reason: "a name is empty".to_owned() },
+        other => other,
+    })
+}
+
+/// The one column of a JSONL file's batches: each row's line, null where it can't be read.
+pub(super) fn line_column() -> SchemaRef {
+    text_columns(&["line"])
 }
 
 /// Text columns of these names.

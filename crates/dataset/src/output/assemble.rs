@@ -66,11 +66,11 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut file = match format {
-        Format::Csv => File::Csv,
+        Format::Csv | Format::Jsonl | Format::Tsv => File::Text,
         Format::Parquet => File::Parquet(Box::new(Splicer::new(columns)?)),
     };
-    if let File::Csv = file {
-        upload.write(csv::header(columns)).await?;
+    if format.delimiter().is_some() {
+        upload.write(csv::header(format, columns)).await?;
     }
     let mut parts = std::pin::pin!(parts.enumerate());
     let mut rows = 0;
@@ -78,7 +78,7 @@ where
         let part = part.map_err(|error| OutputError::Part(error.into()))?;
         rows += part.rows;
         match &mut file {
-            File::Csv => upload.write(part.bytes).await?,
+            File::Text => upload.write(part.bytes).await?,
             File::Parquet(splicer) => {
                 let found = splicer.append(&part.bytes)?;
                 if found != part.rows {
@@ -95,6 +95,7 @@ where
 }
 
 enum File {
-    Csv,
+    /// Parts follow each other.
+    Text,
     Parquet(Box<Splicer>),
 }

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Decimal128Array, Int32Array, Int64Array, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use domain::format::Format;
 use domain::outcome::Outcome;
 
-use crate::input::InputSchema;
+use crate::input::{InputSchema, Layout};
+use crate::json_lines::{Form, entries, project};
 use crate::parquet_bytes::FileError;
+use crate::row::line;
 
 /// An added column would have the name of one that the input has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +31,7 @@ impl ColumnConflict {
 const COST_PRECISION: u8 = 20;
 const COST_SCALE: i8 = 12;
 
-/// Names, without prefix, and Parquet types of what is added. In CSV all are text.
+/// Names, without prefix, and Parquet types of what is added. In CSV all are text; JSONL has costs as texts.
 const ADDED: [(&str, DataType); 10] = [
     ("response", DataType::Utf8),
     ("status", DataType::Utf8),
@@ -46,6 +50,7 @@ const ADDED: [(&str, DataType); 10] = [
 pub struct OutputColumns {
     schema: SchemaRef,
     inputs: usize,
+    are_lines: bool,
 }
 
 impl OutputColumns {
@@ -64,7 +69,8 @@ impl OutputColumns {
             fields.push(Arc::new(Field::new(name, data_type, nullable)));
         }
         let schema = Schema::new_with_metadata(fields, input.columns.metadata().clone());
-        Ok(Self { schema: Arc::new(schema), inputs })
+        let are_lines = matches!(input.layout, Layout::Jsonl { .. });
+        Ok(Self { schema: Arc::new(schema), inputs, are_lines })
     }
 
     /// The column of the answers.
@@ -83,6 +89,39 @@ impl OutputColumns {
     /// How many of the columns are the input's.
     pub fn inputs(&self) -> usize {
         self.inputs
+    }
+
+    /// Whether the input's rows are lines of JSON.
+    pub fn are_lines(&self) -> bool {
+        self.are_lines
+    }
+
+    /// The input's columns of these rows, as an output of this format has them; lines stay lines for JSONL.
+    ///
+    /// # Errors
+    /// If a row isn't what planning has seen.
+    pub fn inputs_of(&self, rows: &RecordBatch, format: Format) -> Result<RecordBatch, FileError> {
+        let form = match format {
+            Format::Jsonl => None,
+            Format::Csv | Format::Tsv => Some(Form::Text),
+            Format::Parquet => Some(Form::Typed),
+        };
+        match form.filter(|_| self.are_lines) {
+            None => Ok(rows.clone()),
+            Some(form) => project(rows, &Schema::new(self.schema.fields()[..self.inputs].to_vec()), form),
+        }
+    }
+
+    /// The first name in these lines that an added column has. Names are asked for only where lines are to stay lines:
+    /// elsewhere they are columns, which [`OutputColumns::new`] has seen.
+    pub fn conflict(&self, lines: &RecordBatch) -> Option<ColumnConflict> {
+        let added: Vec<&str> = self.names().skip(self.inputs).collect();
+        let prefix = added.first()?.strip_suffix(ADDED[0].0)?;
+        let rows = (0..lines.num_rows()).filter_map(|row| line(lines, row));
+        // A line that has the prefix nowhere, and no escapes that may spell it, has none of the names.
+        let suspects = rows.filter(|line| line.contains(prefix) || line.contains("\\u"));
+        let mut names = suspects.flat_map(|line| entries(line).unwrap_or_default()).map(|(name, _)| name);
+        names.find(|name| added.contains(&&**name)).map(|name| ColumnConflict { name: name.into_owned() })
     }
 
     /// The added columns of these rows, as Parquet has them.

@@ -1,27 +1,28 @@
-//! CSV out: commas, LF, quotes only where they are needed. Cells that were CSV keep their text exactly.
+//! CSV out: commas or tabs, LF, quotes only where they are needed. Cells that were CSV keep their text exactly.
 
+use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
+use domain::format::Format;
 use domain::outcome::Outcome;
 
 use super::OutputColumns;
 use crate::cell::write_text;
-use crate::chunk::ChunkInput;
 
 /// Why writing into a vector is taken for granted here.
 const VECTOR: &str = "a vector takes all bytes, and every record is ended by itself";
 
-pub(super) fn header(columns: &OutputColumns) -> Bytes {
-    let mut writer = writer(Vec::new());
+pub(super) fn header(format: Format, columns: &OutputColumns) -> Bytes {
+    let mut writer = writer(format, Vec::new());
     writer.write_record(columns.names()).expect(VECTOR);
     writer.into_inner().expect(VECTOR).into()
 }
 
-pub(super) fn encode_part(chunk: &ChunkInput, outcomes: &[Outcome]) -> Bytes {
-    let mut writer = writer(Vec::new());
+pub(super) fn encode_part(format: Format, rows: &RecordBatch, outcomes: &[Outcome]) -> Bytes {
+    let mut writer = writer(format, Vec::new());
     let mut text = Vec::new();
     for (row, outcome) in outcomes.iter().enumerate() {
-        for column in chunk.rows.columns() {
+        for column in rows.columns() {
             text.clear();
             write_text(column, row, &mut text);
             writer.write_field(&text).expect(VECTOR);
@@ -51,6 +52,10 @@ fn write_outcome(writer: &mut Writer<Vec<u8>>, outcome: &Outcome) {
     writer.write_record(None::<&[u8]>).expect(VECTOR);
 }
 
-fn writer(out: Vec<u8>) -> Writer<Vec<u8>> {
-    WriterBuilder::new().quote_style(QuoteStyle::Necessary).terminator(Terminator::Any(b'\n')).from_writer(out)
+fn writer(format: Format, out: Vec<u8>) -> Writer<Vec<u8>> {
+    WriterBuilder::new()
+        .delimiter(format.delimiter().unwrap_or(b','))
+        .quote_style(QuoteStyle::Necessary)
+        .terminator(Terminator::Any(b'\n'))
+        .from_writer(out)
 }

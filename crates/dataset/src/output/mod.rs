@@ -3,6 +3,7 @@
 mod assemble;
 mod columns;
 mod csv;
+mod jsonl;
 mod parquet;
 mod part;
 mod read;
@@ -11,7 +12,7 @@ mod upload;
 pub use self::assemble::{Assembled, IfExists, assemble};
 pub use self::columns::{ColumnConflict, OutputColumns};
 pub use self::part::{Part, encode_part};
-pub use self::read::{OutputRows, csv_text, read_output};
+pub use self::read::{OutputRows, csv_text, json_entries, json_text, read_output};
 use crate::parquet_bytes::FileError;
 use crate::stores::StoreError;
 

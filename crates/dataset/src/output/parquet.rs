@@ -13,7 +13,6 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::OutputColumns;
-use crate::chunk::ChunkInput;
 use crate::parquet_bytes::{FileError, properties};
 
 /// A part is one row group, however large.
@@ -23,7 +22,7 @@ fn part_properties() -> WriterProperties {
 
 pub(super) fn encode_part(
     columns: &OutputColumns,
-    chunk: &ChunkInput,
+    rows: &RecordBatch,
     outcomes: &[Outcome],
 ) -> Result<Bytes, FileError> {
     let answers = ColumnPath::from(vec![columns.response_name().to_owned()]);
@@ -35,7 +34,7 @@ pub(super) fn encode_part(
     let mut first = 0;
     while first < outcomes.len() {
         let count = rows_that_fit(&outcomes[first..]);
-        let mut arrays = chunk.rows.slice(first, count).columns().to_vec();
+        let mut arrays = rows.slice(first, count).columns().to_vec();
         arrays.extend(OutputColumns::added(&outcomes[first..first + count])?);
         writer.write(&RecordBatch::try_new(columns.schema().clone(), arrays)?)?;
         first += count;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::format::Format;
 use domain::outcome::Outcome;
 
-use super::{OutputColumns, csv, parquet};
+use super::{OutputColumns, csv, jsonl, parquet};
 use crate::chunk::ChunkInput;
 use crate::parquet_bytes::FileError;
 
@@ -15,7 +15,7 @@ pub struct Part {
     pub rows: u64,
 }
 
-/// Merges a chunk's rows with their outcomes: CSV text without a header, or a small Parquet file. The same input
+/// Merges a chunk's rows with their outcomes: CSV text without a header, lines of JSON, or a small Parquet file. The same input
 /// gives the same bytes.
 ///
 /// # Errors
@@ -29,8 +29,10 @@ pub fn encode_part(
     if chunk.len() != outcomes.len() {
         return Err(FileError::Damaged { what: "rows and outcomes differ in number" });
     }
+    let rows = columns.inputs_of(&chunk.rows, format)?;
     match format {
-        Format::Csv => Ok(csv::encode_part(chunk, outcomes)),
-        Format::Parquet => parquet::encode_part(columns, chunk, outcomes),
+        Format::Csv | Format::Tsv => Ok(csv::encode_part(format, &rows, outcomes)),
+        Format::Jsonl => Ok(jsonl::encode_part(columns, &rows, outcomes)),
+        Format::Parquet => parquet::encode_part(columns, &rows, outcomes),
     }
 }

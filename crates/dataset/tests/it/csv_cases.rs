@@ -161,12 +161,6 @@ async fn e14_what_looks_like_a_number_stays_text() {
 }
 
 #[tokio::test]
-async fn e15_compressed_bytes_are_named() {
-    assert_eq!(refused(&b"\x1f\x8b\x08\x00rest"[..]).await.code(), "compression_mismatch");
-    assert_eq!(refused(&b"\x28\xb5\x2f\xfdrest"[..]).await.code(), "compression_mismatch");
-}
-
-#[tokio::test]
 async fn batches_are_bounded_in_rows_and_bytes() {
     let mut text = String::from("id,body\n");
     text.push_str(&"1,x\n".repeat(3_000));

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::places::{Place, example};
 use crate::support::{Opened, chunk as chunk_of, ok, outcomes, part};
 
-const FORMATS: [Format; 2] = [Format::Csv, Format::Parquet];
+const FORMATS: [Format; 4] = [Format::Csv, Format::Jsonl, Format::Parquet, Format::Tsv];
 
 async fn movies(place: &Place) -> (OutputColumns, Vec<ChunkInput>) {
     let input = Opened::new(place.with("movies.csv", example("movies.csv")), Format::Csv).await.expect("an input");

@@ -8,8 +8,9 @@ use arrow::datatypes::*;
 use arrow::record_batch::RecordBatch;
 use dataset::chunk;
 use dataset::output::{IfExists, OutputColumns, assemble, read_output};
+use dataset::row::Rows;
 use domain::format::Format;
-use domain::row::{Cell, Row};
+use domain::row::Cell;
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 
@@ -215,7 +216,8 @@ async fn templates_see_values_as_they_are() {
     let types = types();
     let input = Opened::new(place.with("types.parquet", parquet(&types)), Format::Parquet).await.expect("an input");
     let chunk = chunk_of(&input.schema, &input.all().await.expect("rows"));
-    let row = chunk.row(0);
+    let rows = Rows::new(&input.schema);
+    let row = rows.row(&chunk.rows, 0);
     let cell = |name: &str| row.cell(types.schema().index_of(name).expect(name));
     assert_eq!(cell("bool"), Cell::Bool(true));
     assert_eq!(cell("u64"), Cell::UInt(u64::MAX));
@@ -228,6 +230,6 @@ async fn templates_see_values_as_they_are() {
         Cell::Object(vec![("a".into(), Cell::Int(1)), ("b c".into(), Cell::Text("\"x\"".into()))])
     );
     assert_eq!(cell("map"), Cell::Object(vec![("k".into(), Cell::Int(7))]));
-    let null = chunk.row(1);
+    let null = rows.row(&chunk.rows, 1);
     assert!((0..types.num_columns() + 5).all(|column| null.cell(column) == Cell::Null));
 }

@@ -17,6 +17,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::places::Place;
 
 /// An input that can be read.
+#[derive(Debug)]
 pub struct Opened {
     pub location: Location,
     pub pinned: Pinned,
@@ -69,7 +70,7 @@ pub fn chunk(schema: &InputSchema, batches: &[InputBatch]) -> ChunkInput {
         }
     }
     let slices: Vec<RecordBatch> = batches.iter().map(|batch| batch.rows.clone()).collect();
-    ChunkInput::new(&schema.columns, &slices, batches[0].first_row, meta).expect("a chunk")
+    ChunkInput::new(&schema.stored(), &slices, batches[0].first_row, meta).expect("a chunk")
 }
 
 /// Outcomes of all kinds.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::Format;
+use crate::format::{Format, InputFormat};
 use crate::prompt::PromptSpec;
 
 /// The accepted request of a job. Kept as it is for the job's whole life.
@@ -24,7 +24,10 @@ pub struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputSpec {
     pub uri: String,
-    pub format: Format,
+    pub format: InputFormat,
+    /// Between the cells of CSV, ASCII; `None`: the format's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,22 @@ pub struct Params {
     /// Passed through as it is, below what the driver sets itself.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Params {
+    /// These, and where they say nothing, `others`.
+    #[must_use]
+    pub fn or(self, others: &Self) -> Self {
+        Self {
+            temperature: self.temperature.or(others.temperature),
+            top_p: self.top_p.or(others.top_p),
+            max_output_tokens: self.max_output_tokens.or(others.max_output_tokens),
+            stop: if self.stop.is_empty() { others.stop.clone() } else { self.stop },
+            seed: self.seed.or(others.seed),
+            reasoning_effort: self.reasoning_effort.or_else(|| others.reasoning_effort.clone()),
+            extra: if self.extra.is_empty() { others.extra.clone() } else { self.extra },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,8 +18,7 @@ pub(crate) async fn assemble(context: &Context, lease: &StepLease, job: Arc<Job>
     tx.commit().await?;
     let output = &job.spec.output;
     let (target, if_exists) = target(context, lease, &job).await?;
-    let columns = OutputColumns::new(&job.source.schema, &output.column_prefix)
-        .map_err(|error| StepError::FailJob { code: error.code().to_owned(), detail: error.to_string() })?;
+    let columns = OutputColumns::new(&job.source.schema, &output.column_prefix)?;
     let parts = parts(context, lease, work.generation);
     let assembled = Box::pin(dataset::output::assemble(output.format, &columns, parts, &target, if_exists)).await?;
     let mut tx = context.db.tenant(lease.tenant_id).await?;

@@ -103,18 +103,18 @@ impl Dispatch<'_> {
     }
 
     fn send(&self, calls: &mut FuturesUnordered<Call>, prepared: &Bytes, row: OpenRow, permit: Permit) {
-        // Plan has rendered the same row with the same template, so this fails only if a work file has changed.
-        let messages = match self.job.prompt.render(&row.cells(), usize::MAX) {
-            Ok(messages) => messages,
+        let request = match row.request(&self.job) {
+            Ok(request) => request,
             Err(error) => {
-                let failure = Failure::new(Class::Permanent, error.code(), error.to_string());
+                let failure = Failure::new(Class::Permanent, error.code, error.message);
                 return self.dead_letter(&row, failure, None, Charge::none(), permit.worked());
             }
         };
-        let (model, prepared) = (self.model.clone(), prepared.clone());
+        let model = self.model.clone();
+        let prepared = request.params.map_or_else(|| prepared.clone(), |params| model.driver.prepare(&params));
         calls.push(
             async move {
-                let reply = model.driver.chat(&prepared, &messages).await;
+                let reply = model.driver.chat(&prepared, &request.messages).await;
                 (row, permit, reply)
             }
             .boxed(),

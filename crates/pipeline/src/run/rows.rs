@@ -10,11 +10,11 @@ use db::dispatches::DispatchLease;
 use db::outcomes::History;
 use domain::failure::Tally;
 use domain::money::Money;
-use domain::outcome::Usage;
-use domain::row::Row;
+use domain::outcome::{ItemError, Usage};
 use tokio::time::Instant;
 
 use crate::job::Job;
+use crate::requests::Request;
 use crate::{Context, StepError};
 
 /// A row that has no outcome yet, with what its earlier attempts left.
@@ -44,8 +44,8 @@ impl OpenRow {
         self.chunk.input.meta[self.offset].tokens
     }
 
-    pub(crate) fn cells(&self) -> Arc<dyn Row> {
-        Arc::new(self.chunk.input.row(self.offset))
+    pub(crate) fn request(&self, job: &Job) -> Result<Request, ItemError> {
+        job.requests.of(&self.chunk.input.rows, self.offset)
     }
 }
 

@@ -40,11 +40,21 @@ fn panicked() -> StepError {
 }
 
 async fn run(worker: &Worker, lease: &StepLease) -> Result<(), StepError> {
-    let job = worker.jobs.get(&worker.context, lease.tenant_id, lease.job_id).await?;
+    let (context, tenant_id, job_id) = (&worker.context, lease.tenant_id, lease.job_id);
     match lease.kind {
-        Kind::Plan => crate::plan::plan(&worker.context, lease, job).await,
-        Kind::Seal { chunk_no } => seal::seal(&worker.context, lease, job, chunk_no).await,
-        Kind::Assemble => Box::pin(assemble::assemble(&worker.context, lease, job)).await,
+        // Planning finds out more about the input, so what is known before is not kept.
+        Kind::Plan => {
+            let (job, _) = crate::job::load(context, tenant_id, job_id).await?;
+            Box::pin(crate::plan::plan(context, lease, &job)).await
+        }
+        Kind::Seal { chunk_no } => {
+            let job = worker.jobs.get(context, tenant_id, job_id).await?;
+            seal::seal(context, lease, job, chunk_no).await
+        }
+        Kind::Assemble => {
+            let job = worker.jobs.get(context, tenant_id, job_id).await?;
+            Box::pin(assemble::assemble(context, lease, job)).await
+        }
     }
 }
 

@@ -35,7 +35,7 @@ fn assert_problems(body: Value, expected: &[(&str, &str)]) {
 #[test]
 fn a_minimal_submission_gets_every_default() {
     let request = check(minimal(), now()).expect("sound");
-    assert_eq!(request.spec.input.format, Format::Csv);
+    assert_eq!(request.spec.input.format, InputFormat::Csv);
     assert_eq!(request.spec.output.format, Format::Csv);
     assert_eq!(request.spec.output.column_prefix, "llm_");
     assert_eq!(request.spec.limits.max_attempts, 5);
@@ -48,7 +48,21 @@ fn formats_come_from_extensions_and_then_from_the_input() {
     let format = |changes| check(with(changes), now()).expect("sound").spec.output.format;
     assert_eq!(format(json!({"output": {"uri": "s3://acme-data/out.PARQUET"}})), Format::Parquet);
     assert_eq!(format(json!({"output": {"uri": "s3://acme-data/out"}})), Format::Csv);
+    assert_eq!(format(json!({"output": {"uri": "s3://acme-data/out.jsonl"}})), Format::Jsonl);
+    assert_eq!(format(json!({"input": {"uri": "s3://acme-data/x.jsonl.gz"}})), Format::Jsonl);
     assert_eq!(format(json!({"output": {"format": "parquet"}})), Format::Parquet);
+}
+
+#[test]
+fn compressed_files_are_read_and_not_written() {
+    let format = |uri: &str| problems(with(json!({"input": {"uri": uri}})));
+    assert_eq!(format("s3://acme-data/x.csv.gz"), []);
+    assert_eq!(format("s3://acme-data/x.CSV.zst"), []);
+    for output in
+        [json!({"uri": "s3://acme-data/out.csv.gz"}), json!({"uri": "s3://acme-data/out.csv.zst", "format": "csv"})]
+    {
+        assert_problems(with(json!({"output": output})), &[("/output/uri", "not_yet_supported")]);
+    }
 }
 
 #[test]
@@ -88,16 +102,8 @@ fn fields_of_later_work_are_named_as_such() {
     assert_eq!(problems(with(json!({"limits": limits}))).len(), 3);
     let output = json!({"flatten": true, "escape_formulas": true});
     assert_eq!(problems(with(json!({"output": output}))).len(), 2);
-    for uri in ["x.csv.gz", "x.jsonl", "x.tsv"] {
-        assert_problems(
-            with(json!({"input": {"uri": format!("s3://acme-data/{uri}")}})),
-            &[("/input/uri", "not_yet_supported")],
-        );
-    }
-    for format in ["jsonl", "tsv", "openai"] {
-        let input = json!({"uri": "s3://acme-data/x.csv", "format": format});
-        assert_problems(with(json!({"input": input})), &[("/input/format", "not_yet_supported")]);
-    }
+    let input = json!({"uri": "s3://acme-data/x.csv", "id_column": "id", "on_bad_row": "fail_job"});
+    assert_eq!(problems(with(json!({"input": input}))).len(), 2);
 }
 
 #[test]
@@ -174,6 +180,36 @@ fn messages_stand_in_place_of_a_prompt() {
     ] {
         assert!(odd.contains(&(expected.0.into(), expected.1.into())), "{odd:?}");
     }
+}
+
+#[test]
+fn delimiters_are_one_character_of_csv() {
+    let input = |more: Value| {
+        let mut input = json!({"uri": "s3://acme-data/x.tsv"});
+        input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        with(json!({"input": input}))
+    };
+    let spec = check(input(json!({"delimiter": ";", "format": "csv"})), now()).expect("sound").spec;
+    assert_eq!((spec.input.format, spec.input.delimiter), (InputFormat::Csv, Some(b';')));
+    let spec = check(input(json!({})), now()).expect("sound").spec;
+    assert_eq!((spec.input.format, spec.input.delimiter, spec.output.format), (InputFormat::Tsv, None, Format::Tsv));
+    for delimiter in ["", "ab", "\"", "\n", "\u{e9}"] {
+        assert_problems(input(json!({"delimiter": delimiter})), &[("/input/delimiter", "invalid_value")]);
+    }
+    assert_problems(input(json!({"delimiter": ",", "format": "jsonl"})), &[("/input/delimiter", "invalid_value")]);
+}
+
+#[test]
+fn lines_of_requests_bring_their_own_messages() {
+    let input = json!({"uri": "s3://acme-data/x.jsonl", "format": "openai"});
+    let body = json!({"input": input, "model": "openai/gpt"});
+    let request = check(body, now()).expect("sound");
+    assert_eq!((request.spec.input.format, request.spec.output.format), (InputFormat::Openai, Format::Jsonl));
+    assert_problems(
+        with(json!({"input": input, "system": "x", "messages": []})),
+        &[("/system", "invalid_value"), ("/prompt", "invalid_value"), ("/messages", "invalid_value")],
+    );
+    assert_problems(with(json!({"output": {"format": "openai"}})), &[("/output/format", "invalid_value")]);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn file_uri(path: &Path) -> Result<String> {
 /// The format that a file's ending names, where it is one that the service knows.
 pub fn format_of(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
-    let known = [(".csv", "csv"), (".parquet", "parquet"), (".jsonl", "jsonl")];
+    let known = [(".csv", "csv"), (".parquet", "parquet"), (".tsv", "tsv"), (".jsonl", "jsonl")];
     known.into_iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| format)
 }
 

@@ -8,9 +8,9 @@ use clap::Args;
 use crate::command::{CommandError, Result};
 
 #[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub struct Prompt {
-    /// Prompt template, such as "Classify: {{ body }}"
+    /// Prompt template, such as "Classify: {{ body }}"; with the input format openai there is none
     #[arg(long, value_name = "TEMPLATE", allow_hyphen_values = true)]
     prompt: Option<String>,
     /// File that holds the prompt template; - is standard input
@@ -30,9 +30,13 @@ pub struct System {
 }
 
 impl Prompt {
-    pub fn read(&self) -> Result<String> {
-        let text = read(self.prompt.as_deref(), self.prompt_file.as_deref())?;
-        Ok(text.expect("the group is required"))
+    /// The template; empty where `input_format` is of requests, which need none.
+    pub fn read(&self, input_format: Option<&str>) -> Result<String> {
+        match read(self.prompt.as_deref(), self.prompt_file.as_deref())? {
+            Some(text) => Ok(text),
+            None if input_format == Some("openai") => Ok(String::new()),
+            None => Err(CommandError::Usage("give --prompt or --prompt-file".to_owned())),
+        }
     }
 }
 

@@ -12,12 +12,12 @@ const MAX_BYTES: usize = 64 * 1024;
 /// Prints the first rows of a text output; of another, says how to get it.
 pub async fn print(session: &mut Session, job: &Job) -> Result<()> {
     let format = job.output.format.as_deref().unwrap_or("csv");
-    if !matches!(format, "csv" | "jsonl") {
+    if !matches!(format, "csv" | "jsonl" | "tsv") {
         let note = format!("the output is {format}: gristmill output {} --output FILE", job.id);
         return Ok(session.terminal.note(&note)?);
     }
     let mut output = session.client.output(&job.id).await?;
-    let mut head = Head::new(format == "csv");
+    let mut head = Head::new(format != "jsonl");
     while !head.is_full() {
         match output.next().await? {
             Some(bytes) => head.take(&bytes),

@@ -2,16 +2,11 @@
 
 use crate::input::limits::{MAX_COLUMNS, MAX_HEADER_BYTES};
 use crate::input::schema::{check_names, text_columns};
-use crate::input::{InputError, InputSchema, Layout, Pinned, pin};
+use crate::input::text::{Sample, UTF8_BOM, UTF16_BOMS, sample};
+use crate::input::{InputError, InputSchema, Layout, Pinned};
 use crate::stores::Location;
 
 use super::records::Records;
-
-const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
-const UTF16_BOMS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-
-/// First bytes of compressed files.
-const COMPRESSED: [(&[u8], &str); 3] = [(b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip")];
 
 /// Delimiters that are suggested when a comma finds one column only.
 const OTHER_DELIMITERS: [u8; 4] = [b';', b'\t', b'|', b','];
@@ -21,18 +16,14 @@ pub(in crate::input) async fn inspect(
     pinned: &Pinned,
     delimiter: u8,
 ) -> Result<InputSchema, InputError> {
-    let sample = pin::get(location, pinned, 0..pinned.bytes.min(MAX_HEADER_BYTES)).await?;
-    let whole = sample.len() as u64 == pinned.bytes;
-    parse(&sample, whole, delimiter)
+    parse(&sample(location, pinned).await?, delimiter)
 }
 
-/// Reads the header from a file's first bytes, which may be the `whole` file.
-fn parse(sample: &[u8], whole: bool, delimiter: u8) -> Result<InputSchema, InputError> {
+fn parse(sample: &Sample, delimiter: u8) -> Result<InputSchema, InputError> {
+    let Sample { bytes: sample, whole, compression } = sample;
+    let (sample, whole) = (&sample[..], *whole);
     if UTF16_BOMS.iter().any(|bom| sample.starts_with(bom)) {
         return Err(InputError::InvalidEncoding { offset: 0 });
-    }
-    if let Some((_, how)) = COMPRESSED.iter().find(|(magic, _)| sample.starts_with(magic)) {
-        return Err(InputError::Compressed { how });
     }
     let had_bom = sample.starts_with(UTF8_BOM);
     let mut rest = if had_bom { &sample[UTF8_BOM.len()..] } else { sample };
@@ -52,7 +43,8 @@ fn parse(sample: &[u8], whole: bool, delimiter: u8) -> Result<InputSchema, Input
     }
     check_names(names.iter().map(String::as_str))?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let layout = Layout::Csv { delimiter, had_bom, first_record: records.position(), first_line: records.line() };
+    let (first_record, first_line) = (records.position(), records.line());
+    let layout = Layout::Csv { delimiter, had_bom, compression: *compression, first_record, first_line };
     if whole && !next(&mut records, &mut rest, whole)? {
         return Err(InputError::Empty);
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use dataset::chunk::ChunkInput;
 use db::dispatches::DispatchRows;
 use domain::outcome::ItemError;
-use domain::row::Row;
 use domain::row_set::RowSet;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use providers::{BatchDriver, EncodedFile};
@@ -148,13 +147,11 @@ impl Encoder {
 
     /// Puts a row's request into `line`.
     fn encode(&mut self, job: &Job, chunk: &ChunkInput, offset: usize) -> Result<(), ItemError> {
-        let row: Arc<dyn Row> = Arc::new(chunk.row(offset));
-        // Plan has rendered the same row with the same template, so this fails only if a work file has changed.
-        let messages =
-            job.prompt.render(&row, usize::MAX).map_err(|error| ItemError::new(error.code(), error.to_string()))?;
+        let request = job.requests.of(&chunk.rows, offset)?;
+        let own = request.params.map(|params| self.driver.prepare(&params));
         self.ids.write(chunk.first_row + offset as u64, &mut self.name);
         self.line.clear();
-        self.driver.encode(&self.prepared, &self.name, &messages, &mut self.line);
+        self.driver.encode(own.as_ref().unwrap_or(&self.prepared), &self.name, &request.messages, &mut self.line);
         let bytes = self.line.len() as u64;
         if bytes + self.separator.len() as u64 > self.max_line_bytes {
             let limit = self.max_line_bytes;
