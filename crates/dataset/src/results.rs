@@ -27,7 +27,7 @@ pub fn encode(outcomes: &[(u64, &Outcome)]) -> Result<Bytes, FileError> {
     let batch = RecordBatch::try_from_iter_with_nullable([
         ("row_no", Arc::new(UInt64Array::from_iter_values(outcomes.iter().map(|(row, _)| *row))) as ArrayRef, false),
         ("status", Arc::new(UInt8Array::from_iter_values(rows().map(|outcome| outcome.status as u8))), false),
-        ("response", responses(rows()), true),
+        ("response", responses(outcomes), true),
         ("error_code", error(|error| &error.code), true),
         ("error", error(|error| &error.message), true),
         ("model", Arc::new(rows().map(|outcome| outcome.model.as_deref()).collect::<StringArray>()), true),
@@ -51,10 +51,9 @@ pub fn encode(outcomes: &[(u64, &Outcome)]) -> Result<Bytes, FileError> {
 }
 
 /// Answers of a chunk may be more than 2 GiB together. Memory for all of them is taken at once.
-fn responses<'a>(outcomes: impl Iterator<Item = &'a Outcome> + Clone) -> ArrayRef {
-    let texts = || outcomes.clone().map(|outcome| outcome.response.as_deref());
-    let bytes = texts().flatten().map(str::len).sum();
-    let mut builder = LargeStringBuilder::with_capacity(texts().count(), bytes);
+fn responses(outcomes: &[(u64, &Outcome)]) -> ArrayRef {
+    let texts = || outcomes.iter().map(|(_, outcome)| outcome.response.as_deref());
+    let mut builder = LargeStringBuilder::with_capacity(outcomes.len(), texts().flatten().map(str::len).sum());
     texts().for_each(|text| builder.append_option(text));
     Arc::new(builder.finish())
 }

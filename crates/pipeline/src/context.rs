@@ -12,6 +12,7 @@ use domain::ids::{JobId, TenantId};
 use domain::storage_uri::StorageUri;
 use providers::client::HttpClient;
 use secrecy::ExposeSecret;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Metrics, StepError};
 
@@ -24,7 +25,30 @@ pub struct Context {
     pub master_key: Arc<MasterKey>,
     pub http: HttpClient,
     pub metrics: Metrics,
+    pub answers: AnswerMemory,
     pub options: Options,
+}
+
+/// Bounds how many answers of provider batches are in memory at once, over all steps. While a chunk is merged it takes some five times its
+/// results: the lines, the answers in them, and the files that are made of those.
+#[derive(Debug, Clone)]
+pub struct AnswerMemory(Arc<Semaphore>);
+
+impl AnswerMemory {
+    /// Of result lines, all chunks together.
+    const MAX_MIB: u32 = 40;
+
+    /// Waits until a chunk with so many bytes of results may be merged. The largest go alone.
+    pub(crate) async fn take(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let mib = u32::try_from(bytes >> 20).unwrap_or(u32::MAX).saturating_add(1).min(Self::MAX_MIB);
+        self.0.clone().acquire_many_owned(mib).await.expect("never closed")
+    }
+}
+
+impl Default for AnswerMemory {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(Self::MAX_MIB as usize)))
+    }
 }
 
 /// How a worker works.

@@ -16,7 +16,7 @@ mod merge;
 
 pub mod check;
 
-pub use context::{Context, Options};
+pub use context::{AnswerMemory, Context, Options};
 pub use error::StepError;
 pub use metrics::Metrics;
 pub use run::registry::Registry;

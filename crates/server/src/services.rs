@@ -127,6 +127,7 @@ impl Services {
             master_key: self.master_key.clone(),
             http,
             metrics: self.metrics.clone(),
+            answers: pipeline::AnswerMemory::default(),
             options: self.config.pipeline(),
         })
     }

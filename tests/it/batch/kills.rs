@@ -18,16 +18,19 @@ const FULL_COUNT: usize = 50;
 fn kills() -> usize {
     #[expect(clippy::disallowed_methods, reason = "a test's own knob")]
     let asked = std::env::var("GRISTMILL_TEST_KILLS").ok();
-    asked.and_then(|kills| kills.parse().ok()).unwrap_or(6)
+    asked.and_then(|kills| kills.parse().ok()).unwrap_or(7)
 }
 
-async fn rig(database_url: Option<String>) -> anyhow::Result<Rig> {
+async fn rig(database_url: Option<String>, max_requests: u64) -> anyhow::Result<Rig> {
     let options = RigOptions { workers: 2, database_url, ..RigOptions::default() };
-    let rig = start_with(options, eager_with(json!({"max_requests": 400, "create_settle_s": 3}))).await?;
-    // Every stage lasts for long enough to be met; a lost reply keeps a create in doubt.
+    let rig = start_with(options, eager_with(json!({"max_requests": max_requests, "create_settle_s": 3}))).await?;
+    // Every stage lasts for long enough to be met: a lost reply keeps a create in doubt, a cut download is waited for with its first
+    // chunks committed.
     let slow = json!({
         "complete_ms": 1_500, "validating_ms": 300, "list_lag_ms": 1_000, "file_processing_ms": 300, "cancel_ms": 1_000,
-        "faults": [{"op": "create", "fault": "drop_after", "every_nth": 3}],
+        "faults": [
+            {"op": "create", "fault": "drop_after", "every_nth": 3}, {"op": "download", "fault": "truncate", "every_nth": 2},
+        ],
     });
     patch_batches(&rig, slow).await?;
     Ok(rig)
@@ -36,7 +39,7 @@ async fn rig(database_url: Option<String>) -> anyhow::Result<Rig> {
 /// A job runs while one of the workers is killed again and again, at moments spread over all stages.
 #[tokio::test(flavor = "multi_thread")]
 async fn j1_killed_workers_double_and_lose_no_provider_batch() -> anyhow::Result<()> {
-    let mut rig = rig(None).await?;
+    let mut rig = rig(None, 400).await?;
     let rows = 8_000;
     let job_id = submit(&rig, &submission(&rig, "kills", rows, |row| format!("row {row}"))?).await?;
     for kill in 0..kills() {
@@ -69,10 +72,10 @@ fn assert_nothing_is_doubled(rig: &Rig, jobs: &[Job]) -> anyhow::Result<()> {
 }
 
 /// Where a dispatch is when everything is killed.
-const MOMENTS: [&str; 6] = ["formed", "uploaded", "creating", "submitted", "ended", "cancelling"];
+const MOMENTS: [&str; 7] = ["formed", "uploaded", "creating", "submitted", "ended", "collecting", "cancelling"];
 
-/// Rows of each job.
-const ROWS: usize = 2_000;
+/// Rows of each job: three chunks in one provider batch.
+const ROWS: usize = 4_500;
 
 /// Jobs, one after the other, for as long as there is something to kill.
 struct Victims {
@@ -85,7 +88,7 @@ struct Victims {
 impl Victims {
     async fn submit(&mut self) -> anyhow::Result<()> {
         let name = format!("kills-{}", self.jobs.len());
-        let submission = submission(&self.rig, &name, ROWS, |row| format!("row {row}"))?;
+        let submission = submission(&self.rig, &name, ROWS, |row| format!("{name} {row}"))?;
         self.jobs.push(submit(&self.rig, &submission).await?);
         Ok(())
     }
@@ -101,11 +104,19 @@ impl Victims {
             self.cancelled += usize::from(cancelled.is_ok());
             return Ok(());
         }
+        if moment == "collecting" {
+            let some = |collected| {
+                format!(
+                    "EXISTS (SELECT FROM dispatch_rows r WHERE r.dispatch_id = d.dispatch_id AND {collected} r.collected)"
+                )
+            };
+            return self.wait_for("ended", &format!("{} AND {}", some(""), some("NOT"))).await;
+        }
         self.wait_for(moment, "true").await
     }
 
     async fn wait_for(&mut self, stage: &str, which: &str) -> anyhow::Result<()> {
-        let met = format!("SELECT count(*) FROM dispatches WHERE stage_name = '{stage}' AND owns_rows AND {which}");
+        let met = format!("SELECT count(*) FROM dispatches d WHERE stage_name = '{stage}' AND owns_rows AND {which}");
         let open = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'planning', 'running')";
         let end = Instant::now() + LONG;
         while Instant::now() < end {
@@ -159,7 +170,7 @@ impl Victims {
 #[tokio::test(flavor = "multi_thread")]
 async fn j1_kills_of_everything_in_every_stage_double_and_lose_nothing() -> anyhow::Result<()> {
     let postgres = OwnPostgres::start().await?;
-    let rig = rig(Some(postgres.url())).await?;
+    let rig = rig(Some(postgres.url()), 5_000).await?;
     let mut victims = Victims { rig, postgres, jobs: Vec::new(), cancelled: 0 };
     victims.submit().await?;
     for kill in 0..kills() {

@@ -3,14 +3,12 @@
 use serde_json::json;
 use tests::RigOptions;
 
-use super::support::{LONG, eager, offer, run, start_with, submission, totals};
+use super::support::{LONG, asked_rows, eager, offer, run, start_with, submission, totals};
 use crate::jobs::support::{assert_clean, output, submit};
 
-/// Rows of the job; `GRISTMILL_TEST_ROWS` asks for more.
+/// Rows of the job.
 fn rows() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "a test's own knob")]
-    let asked = std::env::var("GRISTMILL_TEST_ROWS").ok();
-    asked.and_then(|rows| rows.parse().ok()).unwrap_or(20_000)
+    asked_rows().unwrap_or(20_000)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,13 @@ use crate::jobs::support::{self, assert_clean, patch_sandbox};
 /// An outer limit against hanging.
 pub const LONG: Duration = Duration::from_mins(3);
 
+/// Rows of the large jobs, where `GRISTMILL_TEST_ROWS` asks for another number than CI's.
+pub fn asked_rows() -> Option<usize> {
+    #[expect(clippy::disallowed_methods, reason = "a test's own knob")]
+    let asked = std::env::var("GRISTMILL_TEST_ROWS").ok();
+    asked.and_then(|rows| rows.parse().ok())
+}
+
 /// A rig whose provider speaks OpenAI's batch API.
 pub async fn start(limits: Value) -> anyhow::Result<Rig> {
     start_with(RigOptions::default(), limits).await

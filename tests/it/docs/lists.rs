@@ -125,6 +125,7 @@ const NOT_CODES: &[&str] = &[
     "secret_access_key",
     "server_error",
     "server_is_overloaded",
+    "service_unavailable",
     "snake_case",
     "stop_sequences",
     "stream_options",

@@ -1,7 +1,7 @@
 //! The database is away: accepted work is safe, running work pauses, and callers are told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -18,8 +18,8 @@ async fn an_accepted_job_survives_kills_of_postgres_and_of_the_api() -> anyhow::
     let options = RigOptions { workers: 0, database_url: Some(postgres.url()), ..RigOptions::default() };
     let mut rig = Rig::start(options).await?;
     let input = write_rows(&rig, 3)?;
-    let (client, stop) = (rig.client.clone(), Arc::new(AtomicBool::new(false)));
-    let submitting = tokio::spawn(submit_all(client, input, stop.clone()));
+    let (client, stop, made) = (rig.client.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let submitting = tokio::spawn(submit_all(client, input, stop.clone(), made.clone()));
     for kill in 0..4 {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(100..800))).await;
         if kill % 2 == 0 {
@@ -30,10 +30,14 @@ async fn an_accepted_job_survives_kills_of_postgres_and_of_the_api() -> anyhow::
             rig.api.restart()?;
         }
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = made.load(Ordering::Relaxed);
+    let end = Instant::now() + Duration::from_mins(1);
+    while made.load(Ordering::Relaxed) < before + 10 && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     stop.store(true, Ordering::Relaxed);
     let accepted = submitting.await??;
-    assert!(accepted.len() > 10, "only {} were accepted", accepted.len());
+    assert!(accepted.len() >= before + 10, "only {} were accepted after the kills", accepted.len() - before);
     for job_id in &accepted {
         assert_eq!(rig.client.job(job_id, None).await?.status.name(), "queued");
     }
@@ -44,7 +48,12 @@ async fn an_accepted_job_survives_kills_of_postgres_and_of_the_api() -> anyhow::
 }
 
 /// Submits one job after the other, each until it is accepted. Returns the accepted ones.
-async fn submit_all(client: Client, input: String, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<String>> {
+async fn submit_all(
+    client: Client,
+    input: String,
+    stop: Arc<AtomicBool>,
+    made: Arc<AtomicUsize>,
+) -> anyhow::Result<Vec<String>> {
     let mut accepted = Vec::new();
     let end = Instant::now() + Duration::from_mins(2);
     while !stop.load(Ordering::Relaxed) {
@@ -52,7 +61,10 @@ async fn submit_all(client: Client, input: String, stop: Arc<AtomicBool>) -> any
         let key = format!("key-{}", accepted.len());
         loop {
             match client.submit(&submission, Some(&key)).await {
-                Ok(job) => break accepted.push(job.id.clone()),
+                Ok(job) => {
+                    made.fetch_add(1, Ordering::Relaxed);
+                    break accepted.push(job.id.clone());
+                }
                 Err(error) if error.is_transient() && Instant::now() < end => {}
                 // A try of the same key is not over on the server's side.
                 Err(error) if error.status() == Some(409) && Instant::now() < end => {}

@@ -48,7 +48,11 @@ pub async fn commit_results(tx: &mut TenantTx, lease: &DispatchLease, results: &
     for (row, _) in results.outcomes {
         rows.insert(chunk.offset(*row)?);
     }
-    if rows.minus(&chunk.closed) != rows {
+    let mut tried = RowSet::empty(chunk.closed.length());
+    for attempt in results.attempts {
+        tried.insert(chunk.offset(attempt.row)?);
+    }
+    if rows.minus(&chunk.closed) != rows || tried.minus(&chunk.closed) != tried {
         return Ok(Stored::Changed);
     }
     if let Some(path) = results.path {

@@ -56,17 +56,18 @@ async fn run(worker: &Worker, lease: &DispatchLease) -> Result<Next, Halt> {
 async fn end(worker: &Worker, lease: &DispatchLease, result: Result<Next, Halt>) -> db::Result<()> {
     let handed_back = match result {
         Ok(Next::Gone) => return Ok(()),
-        Ok(Next::Again) => hand_back(worker, lease, Duration::ZERO, None).await,
-        Ok(Next::Later(delay)) => hand_back(worker, lease, delay, None).await,
+        Ok(Next::Again) => hand_back(worker, lease, Duration::ZERO).await,
+        Ok(Next::Later(delay)) => hand_back(worker, lease, delay).await,
         Err(Halt::Step(StepError::Lost)) => Err(db::Error::Fenced),
-        Err(Halt::Step(StepError::FailJob { code, detail })) => {
-            tracing::info!(job.id = %lease.job_id, code, "the job failed");
-            let mut tx = worker.context.db.tenant(lease.tenant_id).await?;
-            db::jobs::fail(&mut tx, lease.job_id, &code, &detail).await?;
-            tx.commit().await?;
-            hand_back(worker, lease, Duration::from_secs(1), Some(&detail)).await
+        Err(halt) => {
+            if let Halt::Step(StepError::FailJob { code, detail }) = &halt {
+                tracing::info!(job.id = %lease.job_id, code, "the job failed");
+                let mut tx = worker.context.db.tenant(lease.tenant_id).await?;
+                db::jobs::fail(&mut tx, lease.job_id, code, detail).await?;
+                tx.commit().await?;
+            }
+            stopped(worker, lease, &halt).await
         }
-        Err(halt) => stopped(worker, lease, &halt).await,
     };
     match handed_back {
         Err(db::Error::Fenced) => {
@@ -77,9 +78,9 @@ async fn end(worker: &Worker, lease: &DispatchLease, result: Result<Next, Halt>)
     }
 }
 
-async fn hand_back(worker: &Worker, lease: &DispatchLease, delay: Duration, error: Option<&str>) -> db::Result<()> {
+async fn hand_back(worker: &Worker, lease: &DispatchLease, delay: Duration) -> db::Result<()> {
     let mut tx = worker.context.db.scheduler().await?;
-    db::provider_batches::hand_back(&mut tx, lease, delay, error).await?;
+    db::provider_batches::hand_back(&mut tx, lease, delay, None).await?;
     tx.commit().await
 }
 

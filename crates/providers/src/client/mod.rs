@@ -26,7 +26,9 @@ pub(crate) use upload::Form;
 /// Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    calls: reqwest::Client,
+    /// Files have connections of their own: one that nobody reads for a while must not hold up the calls that share a connection.
+    transfers: reqwest::Client,
     allow_private: bool,
     max_reply_bytes: usize,
 }
@@ -58,18 +60,21 @@ impl HttpClient {
     /// # Errors
     /// The TLS library can't start.
     pub fn new(options: HttpOptions) -> Result<Self, reqwest::Error> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("gristmill/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_mins(1))
-            .tcp_nodelay(true);
-        if !options.allow_private {
-            builder = builder.dns_resolver(std::sync::Arc::new(egress::PublicOnly));
-        }
+        let build = || {
+            let mut builder = reqwest::Client::builder()
+                .user_agent(concat!("gristmill/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .connect_timeout(Duration::from_secs(10))
+                .pool_idle_timeout(Duration::from_mins(1))
+                .tcp_nodelay(true);
+            if !options.allow_private {
+                builder = builder.dns_resolver(std::sync::Arc::new(egress::PublicOnly));
+            }
+            builder
+        };
         let HttpOptions { allow_private, max_reply_bytes } = options;
-        Ok(Self { client: builder.build()?, allow_private, max_reply_bytes })
+        Ok(Self { calls: build().build()?, transfers: build().http1_only().build()?, allow_private, max_reply_bytes })
     }
 
     /// Longest reply that is read whole.
@@ -103,10 +108,18 @@ impl HttpClient {
     }
 
     fn request(&self, method: Method, url: &Url, headers: HeaderMap) -> Result<RequestBuilder, HttpError> {
-        if !self.allow_private {
-            egress::vet_literal(url)?;
-        }
-        Ok(self.client.request(method, url.clone()).headers(headers))
+        self.vet(url)?;
+        Ok(self.calls.request(method, url.clone()).headers(headers))
+    }
+
+    /// A request that brings or takes a file.
+    fn transfer(&self, method: Method, url: &Url, headers: HeaderMap) -> Result<RequestBuilder, HttpError> {
+        self.vet(url)?;
+        Ok(self.transfers.request(method, url.clone()).headers(headers))
+    }
+
+    fn vet(&self, url: &Url) -> Result<(), HttpError> {
+        if self.allow_private { Ok(()) } else { egress::vet_literal(url) }
     }
 
     /// The rest of a reply, up to the limit.

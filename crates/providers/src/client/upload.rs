@@ -103,7 +103,7 @@ impl HttpClient {
     ) -> Result<HttpReply, HttpError> {
         headers.insert(CONTENT_LENGTH, body.bytes().into());
         let moved = Arc::new(AtomicU64::new(0));
-        let request = self.request(method, url, headers)?.body(body.stream(moved.clone()).await?);
+        let request = self.transfer(method, url, headers)?.body(body.stream(moved.clone()).await?);
         let sent = async { self.whole(answered(request).await?).await };
         let mut sent = std::pin::pin!(sent);
         loop {

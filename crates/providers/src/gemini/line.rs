@@ -76,8 +76,7 @@ mod tests {
 
     #[test]
     fn only_results_have_an_id() {
-        for line in ["", "{}", "[]", "<html>", r#"{"key":7}"#, r#"{"key":""}"#, r#"{"metadata":{}}"#, r#"{"key":"r1""#]
-        {
+        for line in ["", "{}", "[]", "<html>", r#"{"key":7}"#, r#"{"key":""}"#, r#"{"metadata":{}}"#] {
             assert_eq!(id(line.as_bytes()), None, "{line}");
         }
     }

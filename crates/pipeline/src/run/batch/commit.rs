@@ -12,9 +12,11 @@ use db::items::StoredAttempt;
 use db::outcomes::{ChunkResults, Stored};
 use db::provider_batches::SentChunk;
 use db::seal::Sealed;
+use domain::job::State;
 use domain::money::Money;
 use domain::outcome::{Outcome, Usage};
 use futures::stream::{self, FuturesUnordered, StreamExt as _, TryStreamExt as _};
+use providers::Reply;
 use providers::client::Arrival;
 use tokio::sync::mpsc;
 
@@ -53,7 +55,7 @@ pub(super) async fn while_they_come(
             arrival = arrivals.recv(), if is_open && work.len() < AT_ONCE => match arrival {
                 Some(Arrival::Piece(piece)) => ready.extend(results.add(&piece)),
                 Some(Arrival::Restart) => results.restart(),
-                Some(Arrival::End) => ready.extend(results.end_line()),
+                Some(Arrival::End) => ready.extend(results.end_file()),
                 None => is_open = false,
             },
         }
@@ -101,17 +103,32 @@ async fn commit_chunk(
     mut chunk: Gathered,
     rows: Rows,
 ) -> Result<Ended, Halt> {
+    let _memory = step.context.answers.take(chunk.lines.bytes()).await;
     loop {
-        let prepared;
-        (chunk, prepared) = prepare(step, reconciler, chunk, rows).await?;
-        let Some(prepared) = prepared else { return Ok(Ended::Waits(chunk)) };
+        let replies;
+        (chunk, replies) = read(reconciler.clone(), chunk).await?;
+        let is_answered = |offset: usize| replies[offset].as_ref().is_some_and(|reply| reply.result.is_ok());
+        if rows == Rows::Answered && !chunk.sent.rows.iter().all(is_answered) {
+            return Ok(Ended::Waits(chunk));
+        }
+        let prepared = prepare(step, reconciler, &chunk.sent, replies).await?;
+        // Before the chunk counts as collected: a stop that nobody noted would cost these rows another try.
+        if let Some(failure) = &prepared.found.standstill {
+            collect::pause(step, failure).await?;
+        }
         if commit(step, chunk.sent.chunk_no, &prepared).await? == Stored::Done {
-            if let Some(failure) = &prepared.found.standstill {
-                collect::pause(step, failure).await?;
-            }
             return Ok(Ended::Committed { chunk, missing: prepared.found.missing });
         }
     }
+}
+
+async fn read(reconciler: Arc<Reconciler>, chunk: Gathered) -> Result<(Gathered, Vec<Option<Reply>>), Halt> {
+    let read = tokio::task::spawn_blocking(move || {
+        let replies = reconciler.read(chunk.sent.rows.length(), &chunk.lines);
+        replies.map(|replies| (chunk, replies))
+    });
+    let read = read.await.map_err(StepError::from)?;
+    Ok(read.map_err(|error| StepError::retry("the spool directory", error))?)
 }
 
 /// A chunk's results, of which the database knows nothing yet. Its answers are in files.
@@ -129,20 +146,21 @@ enum Written {
     Whole(Paths),
 }
 
-/// `None`: the chunk has to wait.
 async fn prepare(
     step: &Step<'_>,
     reconciler: &Arc<Reconciler>,
-    gathered: Gathered,
-    rows: Rows,
-) -> Result<(Gathered, Option<Prepared>), Halt> {
-    let lease = step.lease;
-    let SentChunk { chunk_no, rows: sent, .. } = &gathered.sent;
-    let (chunk_no, length) = (*chunk_no, sent.length());
+    sent: &SentChunk,
+    replies: Vec<Option<Reply>>,
+) -> Result<Prepared, Halt> {
+    let (lease, length) = (step.lease, sent.rows.length());
     let mut tx = step.context.db.tenant(lease.tenant_id).await?;
-    let chunk = db::chunks::get(&mut tx, lease.job_id, chunk_no).await?.ok_or(StepError::Lost)?;
+    let chunk = db::chunks::get(&mut tx, lease.job_id, sent.chunk_no).await?.ok_or(StepError::Lost)?;
     let histories = db::outcomes::histories(&mut tx, lease, chunk.first_row, length).await?;
-    let may_be_whole = chunk.closed.is_empty() && sent.count() == length;
+    // Rows that are somebody else's by now may have attempts that nobody here knows of, and of a failed job nothing is merged.
+    let may_be_whole = step.batch.owns_rows
+        && step.batch.job_state != State::Failed
+        && chunk.closed.is_empty()
+        && sent.rows.count() == length;
     let attempts = if may_be_whole && !histories.is_empty() {
         db::items::attempts(&mut tx, lease.job_id, lease.generation, chunk.first_row, length, false).await?
     } else {
@@ -156,24 +174,18 @@ async fn prepare(
     } else {
         None
     };
-    let state = ChunkRows { first_row: chunk.first_row, sent: sent.clone(), closed: chunk.closed.clone(), histories };
+    let (first_row, closed) = (chunk.first_row, chunk.closed.clone());
+    let state = ChunkRows { first_row, sent: sent.rows.clone(), closed, histories };
     let reconciler = reconciler.clone();
-    let (gathered, found) = tokio::task::spawn_blocking(move || {
-        let replies = reconciler.read(length, &gathered.lines);
-        let replies = replies.map_err(|error| StepError::retry("the spool directory", error))?;
-        let is_answered = |offset: usize| replies[offset].as_ref().is_some_and(|reply| reply.result.is_ok());
-        if rows == Rows::Answered && !state.sent.iter().all(is_answered) {
-            return Ok((gathered, None));
-        }
+    let (found, encoded) = tokio::task::spawn_blocking(move || {
         let mut found = reconciler.reconcile(&state, replies);
-        let encoded = Encoded::of(&mut found, state.first_row, length, whole)?;
-        Ok::<_, StepError>((gathered, Some((found, encoded))))
+        let encoded = Encoded::of(&mut found, first_row, length, whole)?;
+        Ok::<_, StepError>((found, encoded))
     })
     .await
     .map_err(StepError::from)??;
-    let Some((found, encoded)) = found else { return Ok((gathered, None)) };
-    let written = encoded.put(step, &files, chunk_no).await.map_err(StepError::from)?;
-    Ok((gathered, Some(Prepared { chunk, found, written })))
+    let written = encoded.put(step, &files, sent.chunk_no).await.map_err(StepError::from)?;
+    Ok(Prepared { chunk, found, written })
 }
 
 /// What sealing needs beside the outcomes.

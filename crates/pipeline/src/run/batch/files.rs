@@ -22,7 +22,7 @@ const TRIES: u32 = 4;
 pub(super) async fn fetch(step: &Step<'_>, file: &str, download: &mut Download) -> Result<(), Halt> {
     let mut failures = 0;
     loop {
-        let before = download.bytes();
+        let before = download.furthest();
         let error = match step.driver.download(file, download).await {
             Ok(()) => break,
             // A file may be unknown to a reading call for a while after it was made.
@@ -31,10 +31,13 @@ pub(super) async fn fetch(step: &Step<'_>, file: &str, download: &mut Download) 
             {
                 return Err(error.into());
             }
-            Err(error) if error.missing => break,
+            Err(error) if error.missing || error.failure.error.code == "provider_response_too_large" => {
+                tracing::warn!(dispatch.id = %step.lease.dispatch_id, file, %error, "a result file can't be read to its end");
+                break;
+            }
             Err(error) => error,
         };
-        failures = if download.bytes() > before { 1 } else { failures + 1 };
+        failures = if download.furthest() > before { 1 } else { failures + 1 };
         if failures >= TRIES {
             return Err(error.into());
         }

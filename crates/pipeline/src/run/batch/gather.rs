@@ -1,8 +1,6 @@
 //! Gathers the lines of result files by chunk while they arrive, in whatever order. A chunk is ready as soon as each of its rows has a line.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +10,7 @@ use memchr::memchr;
 use providers::BatchDriver;
 
 use super::ids::RequestIds;
+use super::lines::{Lines, Spill};
 
 /// Longest line that is read; what is longer is no result.
 const MAX_LINE_BYTES: usize = 64 << 20;
@@ -41,6 +40,8 @@ pub(super) struct Gatherer {
     pub unknown: u64,
     /// Lines that are no results.
     pub unreadable: u64,
+    /// The last two as they were when the file began.
+    strays_before: (u64, u64),
 }
 
 /// A chunk's place.
@@ -87,10 +88,11 @@ impl Gatherer {
             skipping: false,
             held_bytes: 0,
             spare: Vec::new(),
-            spill: Spill { path: spill, file: None, end: 0 },
+            spill: Spill::new(spill),
             found: 0,
             unknown: 0,
             unreadable: 0,
+            strays_before: (0, 0),
         }
     }
 
@@ -120,8 +122,14 @@ impl Gatherer {
         }
     }
 
-    /// A line has ended: at a line end, or with its file.
-    pub(super) fn end_line(&mut self) -> Option<Gathered> {
+    /// A file has ended.
+    pub(super) fn end_file(&mut self) -> Option<Gathered> {
+        let ready = self.end_line();
+        self.strays_before = (self.unknown, self.unreadable);
+        ready
+    }
+
+    fn end_line(&mut self) -> Option<Gathered> {
         if std::mem::take(&mut self.skipping) {
             self.unreadable += 1;
             return None;
@@ -137,6 +145,7 @@ impl Gatherer {
     pub(super) fn restart(&mut self) {
         self.partial.clear();
         self.skipping = false;
+        (self.unknown, self.unreadable) = self.strays_before;
     }
 
     fn line(&mut self, line: &[u8]) -> Option<Gathered> {
@@ -160,8 +169,8 @@ impl Gatherer {
                 None
             }
             State::Gathering(gathered) => {
-                if gathered.lines.bytes.capacity() == 0 {
-                    gathered.lines.bytes = self.spare.pop().unwrap_or_default();
+                if gathered.lines.needs_buffer() {
+                    gathered.lines.use_buffer(self.spare.pop().unwrap_or_default());
                 }
                 gathered.lines.push(offset, line);
                 gathered.silent.remove(offset);
@@ -185,15 +194,14 @@ impl Gatherer {
         else {
             return None;
         };
-        self.held_bytes -= gathered.lines.bytes.len();
+        self.held_bytes -= gathered.lines.held_bytes();
         Some(gathered)
     }
 
     /// A chunk that was ready is committed.
     pub(super) fn collected(&mut self, gathered: Gathered) {
         self.slot(gathered.sent.first_row).state = State::Collected;
-        let mut buffer = gathered.lines.bytes;
-        buffer.clear();
+        let buffer = gathered.lines.into_buffer();
         if self.spare.len() < MAX_SPARE && buffer.capacity() < MAX_HELD_BYTES {
             self.spare.push(buffer);
         }
@@ -202,10 +210,10 @@ impl Gatherer {
     /// Takes a chunk back that was ready and can't be committed yet.
     pub(super) fn put_back(&mut self, mut gathered: Gathered) {
         gathered.waits = true;
-        self.held_bytes += gathered.lines.bytes.len();
+        self.held_bytes += gathered.lines.held_bytes();
         let slot = self.slot(gathered.sent.first_row);
         if let State::InHand(meanwhile) = &slot.state {
-            each_line(&meanwhile.index, &meanwhile.bytes, &mut |offset, line| gathered.lines.push(offset, line));
+            meanwhile.for_each_held(|offset, line| gathered.lines.push(offset, line));
         }
         slot.state = State::Gathering(gathered);
     }
@@ -240,100 +248,6 @@ impl Gatherer {
             State::Gathering(gathered) => Some(gathered),
             State::InHand(_) | State::Collected => None,
         })
-    }
-}
-
-/// Lines of one chunk, in the order in which they came.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    spilled: Vec<Segment>,
-    bytes: Vec<u8>,
-    index: Vec<Place>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// The row's, in its chunk.
-    offset: u32,
-    length: u32,
-}
-
-/// Lines that lie on the disk.
-#[derive(Debug)]
-struct Segment {
-    file: Arc<File>,
-    begin: u64,
-    index: Vec<Place>,
-}
-
-impl Lines {
-    fn push(&mut self, offset: usize, line: &[u8]) {
-        self.bytes.extend_from_slice(line);
-        let number = |number| u32::try_from(number).expect("a line is at most 64 MiB, a chunk 2,000 rows");
-        self.index.push(Place { offset: number(offset), length: number(line.len()) });
-    }
-
-    fn spill(&mut self, spill: &mut Spill) -> io::Result<()> {
-        if self.index.is_empty() {
-            return Ok(());
-        }
-        let (file, begin) = spill.write(&self.bytes)?;
-        self.spilled.push(Segment { file, begin, index: std::mem::take(&mut self.index) });
-        self.bytes = Vec::new();
-        Ok(())
-    }
-
-    /// All lines with the offsets of their rows. Blocks.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub(super) fn for_each(&self, mut each: impl FnMut(usize, &[u8])) -> io::Result<()> {
-        for segment in &self.spilled {
-            each_line(&segment.index, &segment.read()?, &mut each);
-        }
-        each_line(&self.index, &self.bytes, &mut each);
-        Ok(())
-    }
-}
-
-impl Segment {
-    fn read(&self) -> io::Result<Vec<u8>> {
-        let length: usize = self.index.iter().map(|place| place.length as usize).sum();
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, self.begin)?;
-        Ok(bytes)
-    }
-}
-
-fn each_line(index: &[Place], mut bytes: &[u8], each: &mut impl FnMut(usize, &[u8])) {
-    for place in index {
-        let (line, rest) = bytes.split_at(place.length as usize);
-        each(place.offset as usize, line);
-        bytes = rest;
-    }
-}
-
-/// A file on this machine's disk that lines may go to.
-struct Spill {
-    path: PathBuf,
-    file: Option<Arc<File>>,
-    end: u64,
-}
-
-impl Spill {
-    /// Appends the bytes; returns where they begin.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<(Arc<File>, u64)> {
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => {
-                let options = File::options().read(true).write(true).create(true).truncate(true).open(&self.path)?;
-                self.file.insert(Arc::new(options)).clone()
-            }
-        };
-        let begin = self.end;
-        (&*file).write_all(bytes)?;
-        self.end += bytes.len() as u64;
-        Ok((file, begin))
     }
 }
 
@@ -426,7 +340,7 @@ mod tests {
         gatherer.restart();
         assert!(gatherer.add(line(13, "d").as_bytes()).is_empty());
         assert!(gatherer.add(line(14, "e").trim_end().as_bytes()).is_empty());
-        let ready = gatherer.end_line().expect("a chunk");
+        let ready = gatherer.end_file().expect("a chunk");
         assert_eq!(words(&ready), (5, vec![word(0, "d"), word(0, "d"), word(1, "e")]));
     }
 

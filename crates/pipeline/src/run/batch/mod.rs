@@ -10,6 +10,7 @@ mod encode;
 mod files;
 mod gather;
 mod ids;
+mod lines;
 mod outcomes;
 mod submit;
 mod validation;
@@ -36,6 +37,9 @@ use crate::{Context, StepError};
 
 /// How long the rows of a job that ends wait for their provider batch.
 const LAST_PATIENCE: Duration = Duration::from_mins(15);
+
+/// Tries in a row to collect the results of a job that has failed.
+const LAST_TRY: u32 = 8;
 
 /// What follows a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +120,10 @@ pub(crate) async fn step(
         Stage::Uploaded { .. } => submit::create(&step, None).await,
         Stage::Creating { .. } => submit::search(&step).await,
         Stage::Submitted(remote) => watch::watch(&step, remote).await,
+        // What can't be stored is lost to a job that has failed.
+        Stage::Ended { .. } if step.batch.job_state == State::Failed && step.batch.failures >= LAST_TRY => {
+            step.dissolve().await
+        }
         Stage::Ended { remote, status, files, errors } => collect::collect(&step, remote, status, files, errors).await,
         Stage::Watching { until, known } => duplicates::watch(&step, until, &known).await,
     }
@@ -131,13 +139,15 @@ impl Step<'_> {
     fn is_unwanted(&self) -> bool {
         !self.batch.owns_rows
             || match self.batch.job_state {
-                State::Cancelling | State::Expiring | State::Cancelled | State::Expired | State::Failed => true,
-                State::Queued
-                | State::Planning
-                | State::Running
-                | State::Merging
-                | State::Paused(_)
-                | State::Completed => false,
+                // A job is merged when all rows are answered: by somebody else, if this one still runs.
+                State::Merging
+                | State::Completed
+                | State::Cancelling
+                | State::Expiring
+                | State::Cancelled
+                | State::Expired
+                | State::Failed => true,
+                State::Queued | State::Planning | State::Running | State::Paused(_) => false,
             }
     }
 

@@ -15,7 +15,7 @@ use domain::provider_batch::{RemoteStatus, ValidationError};
 use domain::row_set::RowSet;
 use providers::{BatchDriver, Reply};
 
-use super::gather::Lines;
+use super::lines::Lines;
 
 /// After so many provider batches that ended before they came to it, a row goes real time, where that exists.
 const MAX_EXPIRIES: u32 = 2;
@@ -153,6 +153,11 @@ impl Reconciler {
     }
 
     fn add(&self, reconciled: &mut Reconciled, offset: usize, history: History, reply: Reply) {
+        // Somebody else tries the row by now; what it used here is booked all the same.
+        if !self.owns_rows && reply.result.is_err() {
+            reconciled.late.extend(self.late(history.row, reply));
+            return;
+        }
         let (usage, cost) = self.charge(&reply);
         let failure = match reply.result {
             Ok(answer) => {
@@ -164,8 +169,6 @@ impl Reconciler {
                 reconciled.outcomes.push((history.row, outcome));
                 return;
             }
-            // Somebody else tries the row by now.
-            Err(_) if !self.owns_rows => return,
             Err(failure) => failure,
         };
         let counted = failure.class.counts();
