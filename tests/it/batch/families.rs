@@ -7,7 +7,7 @@ use super::support::{LONG, eager, eager_with, patch_batches, run, start_with, su
 use crate::jobs::support::{assert_conserved, output};
 
 /// A family: its driver, its path at the sandbox, and the options that it needs.
-struct Family {
+pub struct Family {
     driver: &'static str,
     path: &'static str,
     /// Rows that are tried in real time before the first provider batch.
@@ -16,17 +16,19 @@ struct Family {
     refuses: bool,
 }
 
+pub const ANTHROPIC: Family = Family { driver: "anthropic", path: "/anthropic", probes: 1, refuses: true };
+
 const FAMILIES: [Family; 7] = [
     Family { driver: "openai", path: "/v1", probes: 0, refuses: true },
     Family { driver: "azure-openai", path: "/azure/openai/v1", probes: 0, refuses: true },
     Family { driver: "groq", path: "/groq/openai/v1", probes: 0, refuses: true },
     Family { driver: "mistral", path: "/mistral/v1", probes: 0, refuses: false },
     Family { driver: "together", path: "/together/v1", probes: 0, refuses: false },
-    Family { driver: "anthropic", path: "/anthropic", probes: 1, refuses: true },
+    ANTHROPIC,
     Family { driver: "gemini", path: "/gemini/v1beta", probes: 1, refuses: true },
 ];
 
-async fn rig(family: &Family, limits: Value) -> anyhow::Result<Rig> {
+pub async fn rig(family: &Family, limits: Value) -> anyhow::Result<Rig> {
     let rig = start_with(RigOptions::default(), eager()).await?;
     let record = json!({
         "driver": family.driver, "base_url": format!("{}{}", rig.sandbox_url, family.path), "credential": "sandbox",

@@ -12,4 +12,5 @@ mod main_route;
 mod records;
 pub mod support;
 mod tenants;
+mod untagged;
 mod validation;

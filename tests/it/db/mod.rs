@@ -1,5 +1,6 @@
 //! The database layer against a real Postgres: isolation, leases, fencing and the accounting of what comes late.
 
+mod collect;
 mod credentials;
 mod dispatches;
 mod fixture;

@@ -16,7 +16,7 @@ use super::fixture::{Fixture, LEASE, new_worker};
 const GROUP: &str = "key/model";
 
 /// A provider batch of up to `requests` open rows, leased.
-async fn form(fixture: &Fixture, requests: u64) -> anyhow::Result<DispatchLease> {
+pub async fn form(fixture: &Fixture, requests: u64) -> anyhow::Result<DispatchLease> {
     let mut tx = fixture.db.scheduler().await?;
     let job = db::dispatches::candidate(&mut tx, &[], false, &[]).await?.ok_or_else(|| anyhow::anyhow!("no job"))?;
     let budget = Budget { requests, bytes: u64::MAX, overhead: 0, tokens: u64::MAX };
@@ -34,7 +34,7 @@ async fn form(fixture: &Fixture, requests: u64) -> anyhow::Result<DispatchLease>
     claim(fixture).await
 }
 
-async fn claim(fixture: &Fixture) -> anyhow::Result<DispatchLease> {
+pub async fn claim(fixture: &Fixture) -> anyhow::Result<DispatchLease> {
     let mut tx = fixture.db.scheduler().await?;
     let lease = db::dispatches::claim(&mut tx, new_worker(), LEASE, Route::Batch, 1).await?.pop();
     tx.commit().await?;

@@ -211,14 +211,18 @@ impl Encoded {
             Some(whole) if found.outcomes.len() == rows => {
                 let mut outcomes: Vec<Outcome> = found.outcomes.drain(..).map(|(_, outcome)| outcome).collect();
                 let files = ChunkFiles::encode(&whole.job, whole.input, first_row, &outcomes, &whole.attempts)?;
-                outcomes.iter_mut().for_each(|outcome| outcome.response = None);
+                for outcome in &mut outcomes {
+                    outcome.response = None;
+                }
                 found.outcomes = (first_row..).zip(outcomes).collect();
                 Self::Whole(files)
             }
             _ => {
                 let outcomes: Vec<_> = found.outcomes.iter().map(|(row, outcome)| (*row, outcome)).collect();
                 let bytes = dataset::results::encode(&outcomes)?;
-                found.outcomes.iter_mut().for_each(|(_, outcome)| outcome.response = None);
+                for (_, outcome) in &mut found.outcomes {
+                    outcome.response = None;
+                }
                 Self::Outcomes(bytes)
             }
         };

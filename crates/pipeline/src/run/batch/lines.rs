@@ -128,12 +128,11 @@ impl Spill {
 
     /// Appends the bytes; returns where they begin.
     fn write(&mut self, bytes: &[u8]) -> io::Result<(Arc<File>, u64)> {
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => {
-                let options = File::options().read(true).write(true).create(true).truncate(true).open(&self.path)?;
-                self.file.insert(Arc::new(options)).clone()
-            }
+        let file = if let Some(file) = &self.file {
+            file.clone()
+        } else {
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(&self.path)?;
+            self.file.insert(Arc::new(file)).clone()
         };
         let begin = self.end;
         (&*file).write_all(bytes)?;
