@@ -104,20 +104,24 @@ async fn commit_chunk(
     rows: Rows,
 ) -> Result<Ended, Halt> {
     let _memory = step.context.answers.take(chunk.lines.bytes()).await;
-    loop {
-        let replies;
-        (chunk, replies) = read(reconciler.clone(), chunk).await?;
-        let is_answered = |offset: usize| replies[offset].as_ref().is_some_and(|reply| reply.result.is_ok());
-        if rows == Rows::Answered && !chunk.sent.rows.iter().all(is_answered) {
-            return Ok(Ended::Waits(chunk));
-        }
-        let prepared = prepare(step, reconciler, &chunk.sent, replies).await?;
-        // Before the chunk counts as collected: a stop that nobody noted would cost these rows another try.
-        if let Some(failure) = &prepared.found.standstill {
-            collect::pause(step, failure).await?;
-        }
-        if commit(step, chunk.sent.chunk_no, &prepared).await? == Stored::Done {
-            return Ok(Ended::Committed { chunk, missing: prepared.found.missing });
+    let replies;
+    (chunk, replies) = read(reconciler.clone(), chunk).await?;
+    let is_answered = |offset: usize| replies[offset].as_ref().is_some_and(|reply| reply.result.is_ok());
+    if rows == Rows::Answered && !chunk.sent.rows.iter().all(is_answered) {
+        return Ok(Ended::Waits(chunk));
+    }
+    chunk.lines.clear();
+    let prepared = prepare(step, reconciler, &chunk.sent, replies).await?;
+    // Before the chunk counts as collected: a stop that nobody noted would cost these rows another try.
+    if let Some(failure) = &prepared.found.standstill {
+        collect::pause(step, failure).await?;
+    }
+    match commit(step, chunk.sent.chunk_no, &prepared).await? {
+        Stored::Done => Ok(Ended::Committed { chunk, missing: prepared.found.missing }),
+        // Hardly ever: only a call that outlived its lease answers a row of somebody else's.
+        Stored::Changed => {
+            let what = "a row was answered while the results of its chunk were merged".to_owned();
+            Err(StepError::Retry { what, source: None }.into())
         }
     }
 }

@@ -15,7 +15,7 @@ use super::lines::{Lines, Spill};
 /// Longest line that is read; what is longer is no result.
 const MAX_LINE_BYTES: usize = 64 << 20;
 /// Lines that are kept in memory before they go to the disk. Where results come in order, only a chunk or two wait at a time.
-const MAX_HELD_BYTES: usize = 24 << 20;
+const MAX_HELD_BYTES: usize = 16 << 20;
 
 /// Buffers that are kept for further chunks.
 const MAX_SPARE: usize = 3;
@@ -202,7 +202,7 @@ impl Gatherer {
     pub(super) fn collected(&mut self, gathered: Gathered) {
         self.slot(gathered.sent.first_row).state = State::Collected;
         let buffer = gathered.lines.into_buffer();
-        if self.spare.len() < MAX_SPARE && buffer.capacity() < MAX_HELD_BYTES {
+        if self.spare.len() < MAX_SPARE && buffer.capacity() > 0 {
             self.spare.push(buffer);
         }
     }

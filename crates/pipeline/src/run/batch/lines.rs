@@ -86,9 +86,19 @@ impl Lines {
         self.bytes = buffer;
     }
 
-    /// The memory, empty.
-    pub(super) fn into_buffer(mut self) -> Vec<u8> {
+    /// They have been read. What memory they took is kept for others, unless it is much.
+    pub(super) fn clear(&mut self) {
+        const MUCH: usize = 8 << 20;
+        self.index = Vec::new();
+        self.spilled = Vec::new();
         self.bytes.clear();
+        if self.bytes.capacity() > MUCH {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// The memory of lines that were cleared.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
         self.bytes
     }
 }
