@@ -3,8 +3,10 @@
 pub mod allowance;
 pub mod api_key;
 pub mod backoff;
+pub mod breaker;
 pub mod chunk;
 pub mod failure;
+pub mod fair;
 pub mod format;
 pub mod ids;
 pub mod job;
@@ -14,6 +16,7 @@ pub mod outcome;
 pub mod prompt;
 pub mod provider;
 pub mod provider_batch;
+pub mod retry_budget;
 pub mod route;
 pub mod row;
 pub mod row_set;
