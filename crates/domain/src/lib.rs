@@ -13,6 +13,7 @@ pub mod job;
 pub mod money;
 pub mod openai_line;
 pub mod outcome;
+pub mod permits;
 pub mod prompt;
 pub mod provider;
 pub mod provider_batch;
