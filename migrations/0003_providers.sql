@@ -44,6 +44,7 @@ CREATE TABLE limit_groups (
     enqueued_tokens_cap bigint,
     batch_refusals integer NOT NULL DEFAULT 0,
     next_create_at timestamptz,
+    flow jsonb NOT NULL DEFAULT '{}',
     CHECK ((paused_code IS NULL) = (paused_at IS NULL))
 );
 COMMENT ON TABLE limit_groups IS 'What a provider counts together (credential and model), and why it stands still.';
@@ -55,3 +56,4 @@ COMMENT ON COLUMN limit_groups.batch_latency_s IS 'Seconds from create to end of
 COMMENT ON COLUMN limit_groups.enqueued_tokens_cap IS 'Learned from refusals: fewer tokens than the record allows. Null: the record''s hold.';
 COMMENT ON COLUMN limit_groups.batch_refusals IS 'Refusals for want of queue since the last provider batch that was done; sets the rest.';
 COMMENT ON COLUMN limit_groups.next_create_at IS 'No provider batch is created before then: creates are spaced, and rest after a refusal.';
+COMMENT ON COLUMN limit_groups.flow IS 'domain::flow::Flow: what workers share on the real-time route.';

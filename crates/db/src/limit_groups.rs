@@ -54,6 +54,30 @@ pub async fn pause(tx: &mut impl Tx, group: &LimitGroup) -> Result<Option<Pause>
     Ok(row.map(|row| Pause { code: row.code, detail: row.detail }))
 }
 
+/// What the group's workers share on the real-time route, as JSON, and the time since the epoch by the database's clock. The row is locked until
+/// the transaction ends.
+pub async fn lock_flow(tx: &mut SchedulerTx, group: &LimitGroup) -> Result<(serde_json::Value, Duration)> {
+    sqlx::query!("INSERT INTO limit_groups (limit_group) VALUES ($1) ON CONFLICT DO NOTHING", group.0)
+        .execute(tx.connection())
+        .await?;
+    let flow = sqlx::query_scalar!("SELECT flow FROM limit_groups WHERE limit_group = $1 FOR NO KEY UPDATE", group.0)
+        .fetch_one(tx.connection())
+        .await?;
+    // Not in the same statement: that may have waited for the lock after it read the clock.
+    let now = sqlx::query_scalar!(r#"SELECT extract(epoch FROM clock_timestamp())::float8 AS "now!""#)
+        .fetch_one(tx.connection())
+        .await?;
+    Ok((flow, Duration::try_from_secs_f64(now).unwrap_or_default()))
+}
+
+/// Stores it.
+pub async fn set_flow(tx: &mut SchedulerTx, group: &LimitGroup, flow: &serde_json::Value) -> Result<()> {
+    sqlx::query!("UPDATE limit_groups SET flow = $2 WHERE limit_group = $1", group.0, flow)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// What a group has learned of provider batches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Learned {

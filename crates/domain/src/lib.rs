@@ -7,6 +7,7 @@ pub mod breaker;
 pub mod chunk;
 pub mod failure;
 pub mod fair;
+pub mod flow;
 pub mod format;
 pub mod ids;
 pub mod job;

@@ -85,10 +85,10 @@ async fn everything_wrong_with_a_record_is_told_at_once() {
     let mut record = provider();
     record["batch"] = json!({"max_requests": 0, "discount": "half"});
     record["options"] = json!({"anthropic_version": "x"});
-    record["realtime"]["requests_per_day"] = json!(7);
+    record["realtime"]["requests_per_day"] = json!(0);
     let answer = app.admin("PUT", "/v1/admin/providers/openai", record).await;
     let expected = [
-        ("/realtime/requests_per_day", "not_yet_supported"),
+        ("/realtime/requests_per_day", "out_of_range"),
         ("/batch/max_requests", "out_of_range"),
         ("/batch/discount", "invalid_value"),
         ("/options/anthropic_version", "unknown_field"),

@@ -7,7 +7,6 @@ pub(crate) mod batch;
 
 pub(crate) mod commit;
 pub(crate) mod limits;
-pub(crate) mod rates;
 pub(crate) mod realtime;
 pub mod registry;
 pub(crate) mod rows;

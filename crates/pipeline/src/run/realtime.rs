@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use db::dispatches::DispatchLease;
 use db::outcomes::{Attempt, RowOutcome};
+use domain::breaker::{self, MOST_SPARED, Verdict};
 use domain::failure::{Class, Failure, Next};
 use domain::money::Money;
 use domain::outcome::{Outcome, Status, Usage};
@@ -53,8 +54,9 @@ impl Dispatch<'_> {
         let mut pauses = self.model.group.pauses();
         let mut calls: FuturesUnordered<Call> = FuturesUnordered::new();
         let mut admission: Option<Admission> = None;
+        let _unsent = Unsent(self);
         loop {
-            self.tell_unsent(queue.len());
+            self.tell_unsent(queue.len() + usize::from(admission.is_some()));
             let stopped = self.stop.is_cancelled();
             if stopped {
                 admission = None;
@@ -88,6 +90,7 @@ impl Dispatch<'_> {
     fn tell_unsent(&self, rows: usize) {
         let low = 2 * self.model.group.max_calls();
         let before = self.unsent.swap(rows, Ordering::Relaxed);
+        self.model.group.note_unsent(difference(rows, before));
         if before > low && rows <= low {
             self.wake.notify_one();
         }
@@ -96,7 +99,7 @@ impl Dispatch<'_> {
     fn admit(&self, row: OpenRow) -> Admission {
         let group = self.model.group.clone();
         async move {
-            let permit = group.admit(row.tokens()).await;
+            let permit = group.admit(row.tokens(), row.tally.counted > 0).await;
             (row, permit)
         }
         .boxed()
@@ -121,16 +124,20 @@ impl Dispatch<'_> {
         );
     }
 
-    fn finish(&self, queue: &mut Queue, mut row: OpenRow, permit: Permit, reply: Reply) {
+    fn finish(&self, queue: &mut Queue, mut row: OpenRow, mut permit: Permit, reply: Reply) {
         let charge = self.charge(&reply);
         row.add(&charge);
+        let verdict = permit.note(told_by(&reply), reply.usage);
         match reply.result {
             Ok(answer) => self.succeeded(&row, answer, charge, permit),
             Err(failure) => {
                 let Reply { refusal, http_status, request_id, .. } = reply;
-                row.tally.counted += u32::from(failure.class.counts());
+                // An outage costs no row its attempts; a row that causes one ends all the same.
+                let is_spared = verdict == Verdict::Spared && row.tally.total - row.tally.counted < MOST_SPARED;
+                let counted = failure.class.counts() && !is_spared;
+                row.tally.counted += u32::from(counted);
                 row.tally.total += 1;
-                self.failed(queue, row, permit, failure, Told { charge, refusal, http_status, request_id });
+                self.failed(queue, row, permit, failure, Told { charge, counted, refusal, http_status, request_id });
             }
         }
     }
@@ -162,7 +169,7 @@ impl Dispatch<'_> {
         let attempt = Attempt {
             row: row.number(),
             attempt: row.tally.total,
-            counted: failure.class.counts(),
+            counted: told.counted,
             error: failure.error,
             http_status: told.http_status,
             request_id: told.request_id,
@@ -178,7 +185,7 @@ impl Dispatch<'_> {
     fn tell_group(&self, failure: &Failure, next: Next, permit: Permit) -> Slot {
         let group = &self.model.group;
         match (next, failure.class) {
-            (Next::Pause, _) => permit.stopped(group, &failure.error.code, &failure.error.message),
+            (Next::Pause, _) => permit.stopped(&failure.error.code, &failure.error.message),
             (Next::Again | Next::DeadLetter, Class::Transient) => permit.told_nothing(),
             (Next::Again | Next::DeadLetter, _) => {
                 let slot = permit.worked();
@@ -228,6 +235,8 @@ impl Dispatch<'_> {
 /// What a reply without an answer told.
 struct Told {
     charge: Charge,
+    /// Against the row's `max_attempts`.
+    counted: bool,
     refusal: Option<String>,
     http_status: Option<u16>,
     request_id: Option<String>,
@@ -250,6 +259,33 @@ impl OpenRow {
     fn add(&mut self, charge: &Charge) {
         self.usage += charge.usage;
         self.cost = self.cost.zip(charge.cost).map(|(sum, cost)| sum + cost);
+    }
+}
+
+/// While a dispatch runs, its rows that are not sent count for its limit group's demand.
+struct Unsent<'a>(&'a Dispatch<'a>);
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        let rows = self.0.unsent.swap(0, Ordering::Relaxed);
+        self.0.model.group.note_unsent(difference(0, rows));
+    }
+}
+
+fn difference(now: usize, before: usize) -> i64 {
+    let signed = |rows| i64::try_from(rows).unwrap_or(i64::MAX);
+    signed(now) - signed(before)
+}
+
+/// What a reply tells of its provider. `None`: nothing that time could mend.
+fn told_by(reply: &Reply) -> Option<breaker::Outcome> {
+    let Err(failure) = &reply.result else { return Some(breaker::Outcome::Ok) };
+    match failure.class {
+        Class::Wait => Some(breaker::Outcome::Refused),
+        Class::Transient if failure.error.code == "provider_timeout" => Some(breaker::Outcome::Timeout),
+        Class::Transient => Some(breaker::Outcome::Transient),
+        Class::Permanent | Class::Refusal | Class::Invalid => Some(breaker::Outcome::Ok),
+        Class::KeyLevel => None,
     }
 }
 

@@ -11,9 +11,8 @@ use crate::body::Fields;
 pub(crate) struct RealtimeSchema {
     requests_per_minute: Option<u32>,
     input_tokens_per_minute: Option<u32>,
-    /// Not yet supported: null.
     output_tokens_per_minute: Option<u32>,
-    /// Not yet supported: null.
+    /// In any 24 hours.
     requests_per_day: Option<u32>,
     /// Calls in flight at once.
     max_concurrency: Option<u32>,
@@ -22,9 +21,11 @@ pub(crate) struct RealtimeSchema {
 }
 
 /// Name, least, most.
-const LIMITS: [(&str, u32, u32); 4] = [
+const LIMITS: [(&str, u32, u32); 6] = [
     ("requests_per_minute", 1, u32::MAX),
     ("input_tokens_per_minute", 1, u32::MAX),
+    ("output_tokens_per_minute", 1, u32::MAX),
+    ("requests_per_day", 1, u32::MAX),
     ("max_concurrency", 1, 100_000),
     ("timeout_s", 1, 3_600),
 ];
@@ -35,7 +36,6 @@ pub(super) fn check(body: &mut Fields<'_>) {
     for (name, least, most) in LIMITS {
         fields.integer(name, least..=most);
     }
-    fields.later(&["output_tokens_per_minute", "requests_per_day"]);
     fields.finish();
 }
 
@@ -47,18 +47,12 @@ mod tests {
     use crate::problem::Problems;
 
     #[test]
-    fn limits_that_nothing_applies_yet_are_refused() {
-        let body =
-            json!({"realtime": {"requests_per_minute": 0, "output_tokens_per_minute": 1, "requests_per_day": 1}});
+    fn every_limit_has_its_bounds() {
+        let body = json!({"realtime": {"requests_per_minute": 0, "output_tokens_per_minute": 0, "requests_per_day": 1,
+            "max_concurrency": 100_001, "timeout_s": 3_600}});
         let mut problems = Problems::default();
         check(&mut Fields::of_body(body, &mut problems).expect("an object"));
-        assert_eq!(
-            problems.pairs(),
-            [
-                ("/realtime/requests_per_minute", "out_of_range"),
-                ("/realtime/output_tokens_per_minute", "not_yet_supported"),
-                ("/realtime/requests_per_day", "not_yet_supported"),
-            ]
-        );
+        let out_of_range = ["/realtime/requests_per_minute", "/realtime/output_tokens_per_minute", "/realtime/max_concurrency"];
+        assert_eq!(problems.pairs(), out_of_range.map(|pointer| (pointer, "out_of_range")));
     }
 }
