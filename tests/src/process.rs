@@ -33,7 +33,7 @@ pub fn binary() -> anyhow::Result<PathBuf> {
 /// The binary, without the settings of the tests themselves: it refuses what it doesn't know.
 pub fn command() -> anyhow::Result<Command> {
     let mut command = Command::new(binary()?);
-    for knob in ["KILLS", "CREATES", "ROWS"] {
+    for knob in ["KILLS", "CREATES", "ROWS", "OUTAGE_S"] {
         command.env_remove(format!("GRISTMILL_TEST_{knob}"));
     }
     Ok(command)

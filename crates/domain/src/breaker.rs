@@ -27,10 +27,14 @@ use self::news::Run;
 
 /// Failures in a row, of calls sent one after the other without a success in between, that open the breaker.
 pub const RUN: u32 = 20;
+/// Failures in a row from which on further ones are spared, though the breaker is closed still. Fewer may be the rows' own.
+const DOUBTFUL: u32 = 5;
 /// Seconds that the window of shares spans.
 const WINDOW_S: u64 = 10;
 /// Failures in the window below which no share opens the breaker.
 const FEWEST: u32 = 20;
+/// So many failures for each success in the window are an outage. With fewer, what fails may be the rows, and backoff bounds the rest.
+const SHARE: u32 = 4;
 /// Probes that must succeed before all may send again.
 const PROBES: u32 = 3;
 /// The first wait for a probe; each further one is twice as long.
@@ -64,7 +68,7 @@ pub enum Verdict {
 }
 
 /// Attempts that a row is spared at most.
-pub const MOST_SPARED: u32 = 100;
+pub const MOST_SPARED: u32 = 10;
 
 /// What a worker may do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,9 +146,9 @@ impl Breaker {
     }
 
     /// Whether a failure of an ordinary call sent then counts.
-    fn verdict(&self, sent_at: Duration) -> Verdict {
+    pub fn verdict(&self, sent_at: Duration) -> Verdict {
         let from = match &self.state {
-            State::Closed { since, run, .. } => run.since.filter(|_| sent_at >= *since),
+            State::Closed { since, run, .. } => run.since.filter(|_| run.failures >= DOUBTFUL && sent_at >= *since),
             State::Open { .. } | State::HalfOpen { .. } => None,
         };
         let is_in_run = from.is_some_and(|from| sent_at >= from);
@@ -171,7 +175,7 @@ impl Breaker {
                 }
                 run.add(&news.run);
                 let (ok, failed) = window.iter().fold((0, 0), |sum, slice| (sum.0 + slice.ok, sum.1 + slice.failed));
-                if run.failures < RUN && (failed < FEWEST || failed < ok) {
+                if run.failures < RUN && (failed < FEWEST || failed < SHARE * ok) {
                     return false;
                 }
                 let is_relapse = now.saturating_sub(*since) < RELAPSE && *trips > 0;

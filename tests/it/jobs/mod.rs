@@ -11,6 +11,7 @@ mod jsonl;
 mod limits;
 mod main_job;
 mod openai_lines;
+mod outages;
 mod outputs;
 mod records;
 pub mod support;

@@ -66,7 +66,7 @@ fn failed_probes_wait_longer_up_to_four_seconds_and_hanging_ones_hold_up_nobody(
 
 #[test]
 fn scattered_failures_do_not_open_it() {
-    for (every, opens) in [(100, false), (10, false), (3, false), (1, true)] {
+    for (every, opens) in [(100, false), (10, false), (2, false), (1, true)] {
         let mut breaker = Breaker::default();
         let outcomes: Vec<Outcome> =
             (0..2000).map(|index| if index % every == 0 { Outcome::Transient } else { Outcome::Ok }).collect();
@@ -76,10 +76,10 @@ fn scattered_failures_do_not_open_it() {
 }
 
 #[test]
-fn half_of_all_failing_opens_it_but_half_of_all_refused_does_not() {
+fn most_of_all_failing_opens_it_but_most_of_all_refused_does_not() {
     for (failure, opens) in [(Outcome::Transient, true), (Outcome::Timeout, true), (Outcome::Refused, false)] {
         let mut breaker = Breaker::default();
-        note(&mut breaker, 0.0, &[failure, failure, Outcome::Ok].repeat(100));
+        note(&mut breaker, 0.0, &[failure, failure, failure, failure, Outcome::Ok].repeat(100));
         assert_eq!(!breaker.is_closed(), opens, "{failure:?}");
     }
 }
@@ -91,7 +91,10 @@ fn only_what_was_sent_before_the_first_failure_counts() {
     let mut fail =
         |breaker: &mut Breaker, sent_at, now| breaker.note(at(now), at(sent_at), Outcome::Transient, &mut news);
     assert_eq!(fail(&mut breaker, 0.9, 1.0), Verdict::Counts);
-    assert_eq!(fail(&mut breaker, 0.95, 1.05), Verdict::Counts);
+    for _ in 1..DOUBTFUL {
+        assert_eq!(fail(&mut breaker, 0.95, 1.05), Verdict::Counts);
+    }
+    assert_eq!(fail(&mut breaker, 0.99, 1.1), Verdict::Counts);
     assert_eq!(fail(&mut breaker, 1.01, 1.1), Verdict::Spared);
     note(&mut breaker, 1.2, &[Outcome::Ok]);
     assert_eq!(fail(&mut breaker, 1.21, 1.3), Verdict::Counts, "a success ended the run");
@@ -260,7 +263,8 @@ fn an_outage_of_five_minutes_costs_few_calls_and_no_row_more_than_one_attempt() 
                     {most_lost} attempts of a row, closed {back:.2} s after its end"
                 );
                 assert!(calls <= 2 * slots + RUN as usize * workers + 80, "{calls}");
-                assert!(most_lost <= 1);
+                // Rows are sent again at once here; with a backoff none comes twice before so few slots have told enough.
+                assert!(most_lost <= if slots < RUN as usize { 2 } else { 1 });
                 assert!((0.0..4.5).contains(&back), "{back}");
             }
         }

@@ -15,6 +15,7 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use providers::{Answer, Reply};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::Job;
@@ -127,13 +128,17 @@ impl Dispatch<'_> {
     fn finish(&self, queue: &mut Queue, mut row: OpenRow, mut permit: Permit, reply: Reply) {
         let charge = self.charge(&reply);
         row.add(&charge);
-        let verdict = permit.note(told_by(&reply), reply.usage);
+        let verdict = permit.note(told_by(&reply), row.failed_at, reply.usage);
         match reply.result {
             Ok(answer) => self.succeeded(&row, answer, charge, permit),
             Err(failure) => {
                 let Reply { refusal, http_status, request_id, .. } = reply;
                 // An outage costs no row its attempts; a row that causes one ends all the same.
-                let is_spared = verdict == Verdict::Spared && row.tally.total - row.tally.counted < MOST_SPARED;
+                let is_spared = failure.class.counts() && verdict == Verdict::Spared && row.spared < MOST_SPARED;
+                row.spared += u32::from(is_spared);
+                if failure.class == Class::Transient {
+                    row.failed_at.get_or_insert_with(Instant::now);
+                }
                 let counted = failure.class.counts() && !is_spared;
                 row.tally.counted += u32::from(counted);
                 row.tally.total += 1;
@@ -283,6 +288,8 @@ fn told_by(reply: &Reply) -> Option<breaker::Outcome> {
     match failure.class {
         Class::Wait => Some(breaker::Outcome::Refused),
         Class::Transient if failure.error.code == "provider_timeout" => Some(breaker::Outcome::Timeout),
+        // It answered, if nothing of use.
+        Class::Transient if failure.error.code == "invalid_provider_response" => None,
         Class::Transient => Some(breaker::Outcome::Transient),
         Class::Permanent | Class::Refusal | Class::Invalid => Some(breaker::Outcome::Ok),
         Class::KeyLevel => None,
@@ -297,7 +304,7 @@ async fn maybe<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     }
 }
 
-async fn sleep_until(time: Option<tokio::time::Instant>) {
+async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
@@ -307,7 +314,7 @@ async fn sleep_until(time: Option<tokio::time::Instant>) {
 /// Loads and runs a dispatch, then settles it.
 pub(crate) async fn run(dispatch: &Dispatch<'_>) -> Result<(), StepError> {
     let queue = crate::run::rows::load(dispatch.context, &dispatch.lease, &dispatch.job).await?;
-    let (rows, started) = (queue.len(), tokio::time::Instant::now());
+    let (rows, started) = (queue.len(), Instant::now());
     dispatch.run(queue).await;
     if !dispatch.stop.is_cancelled() {
         dispatch.model.group.note_pace(rows, started.elapsed());

@@ -26,6 +26,10 @@ pub(crate) struct OpenRow {
     pub usage: Usage,
     /// `None` once an attempt's cost was unknown.
     pub cost: Option<Money>,
+    /// When it failed first, in this process, in a way that may be the provider's.
+    pub failed_at: Option<Instant>,
+    /// Failed attempts that did not count.
+    pub spared: u32,
 }
 
 #[derive(Debug)]
@@ -139,7 +143,15 @@ fn enqueue(queue: &mut Queue, row: OpenRow, wait: Option<Duration>) {
 
 impl OpenRow {
     fn new(chunk: Arc<Chunk>, offset: usize, history: Option<&History>) -> Self {
-        let fresh = Self { chunk, offset, tally: Tally::default(), usage: Usage::default(), cost: Some(Money::ZERO) };
+        let fresh = Self {
+            chunk,
+            offset,
+            tally: Tally::default(),
+            usage: Usage::default(),
+            cost: Some(Money::ZERO),
+            failed_at: None,
+            spared: 0,
+        };
         match history {
             Some(history) => Self {
                 tally: Tally { counted: history.counted, total: history.total },

@@ -52,7 +52,8 @@ mod tests {
             "max_concurrency": 100_001, "timeout_s": 3_600}});
         let mut problems = Problems::default();
         check(&mut Fields::of_body(body, &mut problems).expect("an object"));
-        let out_of_range = ["/realtime/requests_per_minute", "/realtime/output_tokens_per_minute", "/realtime/max_concurrency"];
+        let out_of_range =
+            ["/realtime/requests_per_minute", "/realtime/output_tokens_per_minute", "/realtime/max_concurrency"];
         assert_eq!(problems.pairs(), out_of_range.map(|pointer| (pointer, "out_of_range")));
     }
 }

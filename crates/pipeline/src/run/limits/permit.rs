@@ -6,6 +6,7 @@ use db::limit_groups::Pause;
 use domain::breaker::{Outcome, Verdict};
 use domain::outcome::Usage;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::share::Admitted;
 use super::{Group, exchange, gate};
@@ -45,7 +46,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let mut share = self.group.share();
         if !self.is_noted {
-            share.note(&self.admitted, None, None);
+            share.note(&self.admitted, None, None, None);
         }
         share.ended();
         drop(share);
@@ -58,13 +59,18 @@ impl Permit {
         Self { call: Call { group, admitted, is_noted: false }, slot, probe }
     }
 
-    /// Notes what the reply tells of the provider, and what it used. Once.
-    pub(crate) fn note(&mut self, outcome: Option<Outcome>, usage: Option<Usage>) -> Verdict {
+    /// Notes what the reply tells of the provider, and what it used. Once. `failed_at`: its row failed before, then.
+    pub(crate) fn note(
+        &mut self,
+        outcome: Option<Outcome>,
+        failed_at: Option<Instant>,
+        usage: Option<Usage>,
+    ) -> Verdict {
         self.call.is_noted = true;
         let group = &self.call.group;
         let (verdict, is_urgent) = {
             let mut share = group.share();
-            (share.note(&self.call.admitted, outcome, usage), share.is_urgent())
+            (share.note(&self.call.admitted, outcome, failed_at, usage), share.is_urgent())
         };
         if is_urgent {
             exchange::ask(group);

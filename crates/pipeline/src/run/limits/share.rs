@@ -39,6 +39,7 @@ pub(super) struct Share {
     /// Of late.
     calls_per_second: f64,
     in_flight: u32,
+    succeeded_at: Option<Instant>,
     mean_output: f64,
     mean_input: f64,
 }
@@ -88,6 +89,7 @@ impl Share {
             exchanged: None,
             calls_per_second: 0.0,
             in_flight: 0,
+            succeeded_at: None,
             mean_output: FIRST_OUTPUT,
             mean_input: 1.0,
         }
@@ -101,13 +103,13 @@ impl Share {
             Gate::Send => None,
             // Somebody else may find that it is over: an exchange tells.
             Gate::Wait { until } => return Err(Wait::Until(clock.instant(until).min(Instant::now() + OTHERS))),
-            Gate::ProbeDue => match self.probe.take() {
-                Some(probe) => Some(probe),
-                None => {
+            Gate::ProbeDue => {
+                let Some(probe) = self.probe.take() else {
                     self.wants_probe = true;
                     return Err(Wait::Exchange);
-                }
-            },
+                };
+                Some(probe)
+            }
         };
         if is_retry && probe.is_none() && !self.budget.allows(now, self.calls_per_second) {
             return Err(Wait::Until(Instant::now() + OTHERS));
@@ -130,8 +132,16 @@ impl Share {
         Ok(Admitted { sent_at: now, need, probe })
     }
 
-    /// Notes how a call ended, as far as it tells something about the provider, and what it used.
-    pub(super) fn note(&mut self, call: &Admitted, outcome: Option<breaker::Outcome>, usage: Option<Usage>) -> Verdict {
+    /// Notes how a call ended, as far as it tells something about the provider, and what it used. `failed_at`: its row failed before, then.
+    ///
+    /// A row's further failures tell nothing new: it may be the row. Where others have succeeded since its first, it is.
+    pub(super) fn note(
+        &mut self,
+        call: &Admitted,
+        outcome: Option<breaker::Outcome>,
+        failed_at: Option<Instant>,
+        usage: Option<Usage>,
+    ) -> Verdict {
         let [_, input, output] = call.need;
         let used = match (outcome, usage) {
             (_, Some(usage)) if usage != Usage::default() => {
@@ -139,24 +149,33 @@ impl Share {
                 (count(usage.input_tokens), count(usage.output_tokens))
             }
             // It may have been worked on: the estimate stands.
-            (Some(breaker::Outcome::Ok | breaker::Outcome::Timeout | breaker::Outcome::Transient), _) => (input, output),
+            (Some(breaker::Outcome::Ok | breaker::Outcome::Timeout | breaker::Outcome::Transient), _) => {
+                (input, output)
+            }
             (Some(breaker::Outcome::Refused) | None, _) => (0.0, 0.0),
         };
         self.lease.settle(Resource::InputTokens, input, used.0);
         self.lease.settle(Resource::OutputTokens, output, used.1);
         let (Some(clock), Some(outcome)) = (self.clock, outcome) else { return Verdict::Counts };
-        match call.probe {
+        if outcome == breaker::Outcome::Ok {
+            self.succeeded_at = Some(Instant::now());
+        }
+        let is_again =
+            failed_at.is_some() && matches!(outcome, breaker::Outcome::Transient | breaker::Outcome::Timeout);
+        let verdict = match call.probe {
             Some(probe) => {
                 self.probed.push((probe, outcome));
                 Verdict::Spared
             }
+            None if is_again => self.breaker.verdict(call.sent_at),
             None => self.breaker.note(clock.now(), call.sent_at, outcome, &mut self.news),
-        }
+        };
+        if is_again && self.succeeded_at > failed_at { Verdict::Counts } else { verdict }
     }
 
     /// A call that was let through was not sent.
     pub(super) fn forget(&mut self, call: &Admitted) {
-        self.note(call, None, None);
+        self.note(call, None, None, None);
         self.probe = call.probe.or(self.probe);
         self.ended();
     }
@@ -243,6 +262,7 @@ const OTHERS: Duration = Duration::from_secs(1);
 const TODAY: Duration = Duration::from_secs(30);
 
 /// What an exchange brought beside the shared state.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Answer {
     pub now: Duration,
     grant: Option<Grant>,
@@ -279,7 +299,7 @@ impl Clock {
     }
 
     fn instant(&self, time: Duration) -> Instant {
-        if time >= self.told { self.at + (time - self.told) } else { self.at }
+        self.at + time.saturating_sub(self.told)
     }
 }
 
