@@ -18,8 +18,9 @@
 //! rates one after the other instead of side by side.
 //!
 //! Tokens are reserved by estimate and [settled](Lease::settle) by their true number: an error is made up for by the same worker as soon as it is known,
-//! so it shifts use by the time that a call takes, and never adds up. Output tokens are aimed at with 2 % less: 500 answers a minute whose lengths
-//! vary by 95 % are then over their limit by less than 1 % in the simulation's worst minute.
+//! so it shifts use by the time that a call takes, and never adds up. Output tokens are aimed at with 2 % less. That is no
+//! guarantee: at 500 answers a minute whose lengths vary by 95 %, the worst minute of seven simulations of five minutes was 1.2 % over the limit,
+//! in the other six at most 0.7 %; from 1,000 answers a minute on none was over.
 //!
 //! A worker that dies has its rates until its block ends ([`SPAN`]); then they flow to the others.
 
