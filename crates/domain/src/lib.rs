@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod backoff;
 pub mod breaker;
 pub mod chunk;
+pub mod concurrency;
 pub mod failure;
 pub mod fair;
 pub mod flow;

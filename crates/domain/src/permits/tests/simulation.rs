@@ -223,6 +223,7 @@ fn g13_no_minute_is_over_its_input_tokens_though_estimates_are_off() {
 
 #[test]
 fn g13_output_tokens_known_afterwards_are_nearly_all_used_and_hardly_exceeded() {
+    // The first is the least that the bound is meant for, and close to it: with one of six other seeds it is 1.2 % over.
     for (limit, mean) in [(150_000.0, 300.0), (300_000.0, 300.0), (3_000_000.0, 300.0)] {
         for workers in [1, 4] {
             let case = Case { resource: Resource::OutputTokens, limit, mean, bias: 1.0, workers, pauses: false };
