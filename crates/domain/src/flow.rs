@@ -18,3 +18,10 @@ pub struct Flow {
     /// The provider asked for patience: nobody sends before then.
     pub cooldown: Duration,
 }
+
+impl Flow {
+    /// Whether it was written at a later time than this one: the database's clock has been set back, and no time in it means anything.
+    pub fn is_ahead_of(&self, now: Duration) -> bool {
+        self.permits.at() > now + Duration::from_secs(1)
+    }
+}

@@ -126,6 +126,11 @@ impl Hold {
 }
 
 impl Permits {
+    /// When it was changed last.
+    pub fn at(&self) -> Duration {
+        self.at
+    }
+
     /// Takes a block in place of the one that the worker has.
     pub fn take(&mut self, limits: &Limits, now: Duration, ask: &Ask) -> Grant {
         self.accrue(limits, now);

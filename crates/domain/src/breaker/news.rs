@@ -58,7 +58,8 @@ impl News {
         }
     }
 
-    pub(super) fn add(&mut self, later: &Self) {
+    /// Adds what was seen later.
+    pub fn add(&mut self, later: &Self) {
         if self.era != later.era {
             *self = Self { era: later.era, ..Self::default() };
         }

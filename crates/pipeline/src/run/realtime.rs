@@ -48,6 +48,9 @@ pub(crate) struct Dispatch<'a> {
 type Admission = BoxFuture<'static, (OpenRow, Permit)>;
 type Call = BoxFuture<'static, (OpenRow, Permit, Reply)>;
 
+/// How long a row that failed makes way for others.
+const MAKE_WAY: Duration = Duration::from_secs(1);
+
 impl Dispatch<'_> {
     /// Runs until every row has its outcome or nothing more may be sent, and hands all results to the committer.
     pub(crate) async fn run(&self, mut queue: Queue) {
@@ -62,7 +65,7 @@ impl Dispatch<'_> {
             if stopped {
                 admission = None;
             } else if admission.is_none() {
-                admission = queue.pop().map(|row| self.admit(row));
+                admission = self.next(&mut queue).map(|row| self.admit(row));
             }
             if calls.is_empty() && admission.is_none() && (stopped || queue.is_empty()) {
                 return;
@@ -97,10 +100,21 @@ impl Dispatch<'_> {
         }
     }
 
+    /// The next row that may be sent. Rows that failed make way while there are too many of them.
+    fn next(&self, queue: &mut Queue) -> Option<OpenRow> {
+        loop {
+            let row = queue.pop()?;
+            if !row.is_retry() || self.model.group.may_retry() {
+                return Some(row);
+            }
+            queue.push_after(row, MAKE_WAY);
+        }
+    }
+
     fn admit(&self, row: OpenRow) -> Admission {
         let group = self.model.group.clone();
         async move {
-            let permit = group.admit(row.tokens(), row.tally.counted > 0).await;
+            let permit = group.admit(row.tokens(), row.is_retry()).await;
             (row, permit)
         }
         .boxed()

@@ -48,6 +48,11 @@ impl OpenRow {
         self.chunk.input.meta[self.offset].tokens
     }
 
+    /// Whether it failed before, in a way that may be the provider's.
+    pub(crate) fn is_retry(&self) -> bool {
+        self.failed_at.is_some() || self.tally.counted > 0
+    }
+
     pub(crate) fn request(&self, job: &Job) -> Result<Request, ItemError> {
         job.requests.of(&self.chunk.input.rows, self.offset)
     }

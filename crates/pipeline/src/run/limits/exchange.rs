@@ -8,12 +8,12 @@ use std::time::Duration;
 use domain::flow::Flow;
 use tokio::time::Instant;
 
-use super::Group;
+use super::{Group, MAX_COOLDOWN};
 
 /// Least time between two exchanges.
 const LEAST: Duration = Duration::from_millis(100);
-/// Most time between two while there is work.
-const MOST: Duration = Duration::from_secs(3);
+/// Most time between two while there is work: so late does one worker hear what another found out.
+const MOST: Duration = Duration::from_secs(1);
 /// A group without work for so long gives its permits back.
 const IDLE: Duration = Duration::from_secs(4);
 
@@ -37,13 +37,18 @@ async fn run(group: Arc<Group>) {
             busy_at = Instant::now();
         }
         let leaves = busy_at.elapsed() >= IDLE;
-        match exchange(&group, leaves).await {
-            Ok(()) if leaves => break,
-            Ok(()) => {}
-            Err(error) => tracing::warn!(limit_group = group.name.0, %error, "the limit group's share was not renewed"),
-        }
+        let exchanged = exchange(&group, leaves).await;
         group.changed.notify_waiters();
         let done = Instant::now();
+        match exchanged {
+            Ok(()) if leaves => break,
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(limit_group = group.name.0, %error, "the limit group's share was not renewed");
+                tokio::time::sleep(MOST).await;
+                continue;
+            }
+        }
         let renew_at = group.share().renew_at().unwrap_or(done);
         tokio::select! {
             () = tokio::time::sleep_until(renew_at.clamp(done + LEAST, done + MOST)) => {}
@@ -58,7 +63,9 @@ async fn run(group: Arc<Group>) {
 }
 
 async fn exchange(group: &Group, leaves: bool) -> db::Result<()> {
-    let told = group.share().tell(group.unsent());
+    let rows = group.unsent();
+    group.told.store(rows, Ordering::Relaxed);
+    let told = group.share().tell(rows, leaves);
     let exchanged = async {
         let mut tx = group.db.scheduler().await?;
         let (stored, now) = db::limit_groups::lock_flow(&mut tx, &group.name).await?;
@@ -79,7 +86,7 @@ async fn exchange(group: &Group, leaves: bool) -> db::Result<()> {
                 share.patience(&flow)
             };
             if let Some(wait) = patience {
-                group.gate.cool_down(wait);
+                group.gate.cool_down(wait.min(MAX_COOLDOWN));
             }
             Ok(())
         }

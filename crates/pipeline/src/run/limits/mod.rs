@@ -8,7 +8,7 @@ mod gate;
 mod permit;
 mod share;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub(crate) struct Group {
     is_exchanging: AtomicBool,
     /// Rows of this process's dispatches that are not sent.
     unsent: AtomicI64,
+    /// As many as the last exchange knew of.
+    told: AtomicUsize,
     /// How often it was found that no call can work.
     pauses: tokio::sync::watch::Sender<u64>,
     /// Rows a second that one dispatch got through lately.
@@ -70,6 +72,7 @@ impl Group {
             wanted: Notify::new(),
             is_exchanging: AtomicBool::new(false),
             unsent: AtomicI64::new(0),
+            told: AtomicUsize::new(0),
             pauses: tokio::sync::watch::Sender::new(0),
             pace: AtomicU32::new(0),
             db: context.db.clone(),
@@ -111,8 +114,17 @@ impl Group {
     }
 
     /// So many rows more, or fewer, wait to be sent.
-    pub(crate) fn note_unsent(&self, change: i64) {
+    pub(crate) fn note_unsent(self: &Arc<Self>, change: i64) {
         self.unsent.fetch_add(change, Ordering::Relaxed);
+        // What was asked for by far fewer rows is not enough.
+        if change > 0 && self.unsent() > 2 * self.told.load(Ordering::Relaxed) {
+            exchange::ask(self);
+        }
+    }
+
+    /// Whether a row that failed may be sent again now, beside the first attempts of others.
+    pub(crate) fn may_retry(&self) -> bool {
+        self.share().may_retry()
     }
 
     fn unsent(&self) -> usize {

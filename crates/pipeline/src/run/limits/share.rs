@@ -6,7 +6,7 @@ use domain::breaker::{self, Breaker, Gate, News, Verdict};
 use domain::flow::Flow;
 use domain::ids::WorkerId;
 use domain::outcome::Usage;
-use domain::permits::{Amounts, Ask, Grant, Lease, Limits, NotNow, Resource};
+use domain::permits::{Amounts, Ask, Grant, Lease, Limits, NotNow, Resource, SPAN};
 use domain::retry_budget::{RetryBudget, Sent};
 use tokio::time::Instant;
 
@@ -25,6 +25,7 @@ const WEIGHT: f64 = 0.02;
 /// A copy of what is shared, and what happened since it was read.
 pub(super) struct Share {
     clock: Option<Clock>,
+    worker: WorkerId,
     lease: Lease,
     breaker: Breaker,
     news: News,
@@ -39,15 +40,18 @@ pub(super) struct Share {
     /// Of late.
     calls_per_second: f64,
     in_flight: u32,
+    /// When the last call that succeeded was sent.
     succeeded_at: Option<Instant>,
     mean_output: f64,
-    mean_input: f64,
+    mean_input: Option<f64>,
 }
 
 /// A call that was let through.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Admitted {
     pub sent_at: Duration,
+    /// The same by this process's clock.
+    at: Instant,
     pub need: Amounts,
     pub probe: Option<breaker::Probe>,
 }
@@ -75,9 +79,11 @@ pub(super) struct Told {
 
 impl Share {
     pub(super) fn new() -> Self {
+        let worker = WorkerId(uuid::Uuid::now_v7());
         Self {
             clock: None,
-            lease: Lease::new(WorkerId(uuid::Uuid::now_v7())),
+            worker,
+            lease: Lease::new(worker),
             breaker: Breaker::default(),
             news: News::default(),
             probe: None,
@@ -91,12 +97,15 @@ impl Share {
             in_flight: 0,
             succeeded_at: None,
             mean_output: FIRST_OUTPUT,
-            mean_input: 1.0,
+            mean_input: None,
         }
     }
 
     /// Lets a call of so many estimated input tokens through, if it may be sent now.
     pub(super) fn admit(&mut self, input_tokens: u32, is_retry: bool) -> Result<Admitted, Wait> {
+        // Before the first exchange, so that it asks for enough.
+        let mean = self.mean_input.get_or_insert(f64::from(input_tokens));
+        *mean += WEIGHT * (f64::from(input_tokens) - *mean);
         let clock = self.clock.ok_or(Wait::Exchange)?;
         let now = clock.now();
         let probe = match self.breaker.gate(now) {
@@ -111,25 +120,28 @@ impl Share {
                 Some(probe)
             }
         };
-        if is_retry && probe.is_none() && !self.budget.allows(now, self.calls_per_second) {
-            return Err(Wait::Until(Instant::now() + OTHERS));
-        }
         let need = [1.0, f64::from(input_tokens), self.mean_output];
         if let Err(not_now) = self.lease.try_send(now, need, self.in_flight) {
             self.probe = probe.or(self.probe);
             return Err(match not_now {
                 NotNow::Until(until) => Wait::Until(clock.instant(until)),
                 NotNow::Calls => Wait::Call,
+                NotNow::Renew if self.lease.renew_at() > now => Wait::Until(clock.instant(self.lease.renew_at())),
                 NotNow::Renew => Wait::Exchange,
                 NotNow::Day => Wait::Until(Instant::now() + TODAY),
             });
         }
         self.in_flight += 1;
-        self.mean_input += WEIGHT * (f64::from(input_tokens) - self.mean_input);
         let sent = if is_retry { &mut self.sent.retries } else { &mut self.sent.first };
         *sent += 1;
         self.budget.apply(now, self.calls_per_second, one(is_retry));
-        Ok(Admitted { sent_at: now, need, probe })
+        Ok(Admitted { sent_at: now, at: Instant::now(), need, probe })
+    }
+
+    /// Whether a row that failed may be sent again now.
+    pub(super) fn may_retry(&self) -> bool {
+        let Some(clock) = self.clock else { return true };
+        !self.breaker.is_closed() || self.budget.allows(clock.now(), self.calls_per_second)
     }
 
     /// Notes how a call ended, as far as it tells something about the provider, and what it used. `failed_at`: its row failed before, then.
@@ -158,7 +170,7 @@ impl Share {
         self.lease.settle(Resource::OutputTokens, output, used.1);
         let (Some(clock), Some(outcome)) = (self.clock, outcome) else { return Verdict::Counts };
         if outcome == breaker::Outcome::Ok {
-            self.succeeded_at = Some(Instant::now());
+            self.succeeded_at = self.succeeded_at.max(Some(call.at));
         }
         let is_again =
             failed_at.is_some() && matches!(outcome, breaker::Outcome::Transient | breaker::Outcome::Timeout);
@@ -170,7 +182,8 @@ impl Share {
             None if is_again => self.breaker.verdict(call.sent_at),
             None => self.breaker.note(clock.now(), call.sent_at, outcome, &mut self.news),
         };
-        if is_again && self.succeeded_at > failed_at { Verdict::Counts } else { verdict }
+        let others_succeeded = self.succeeded_at > failed_at;
+        if is_again && call.probe.is_none() && others_succeeded { Verdict::Counts } else { verdict }
     }
 
     /// A call that was let through was not sent.
@@ -206,19 +219,23 @@ impl Share {
         Some(self.clock?.instant(self.lease.renew_at()))
     }
 
-    /// Takes what is to be told, with so many rows that could be sent.
-    pub(super) fn tell(&mut self, rows: usize) -> Told {
+    /// Takes what is to be told, with so many rows that could be sent. Who `leaves` has no permits from now on.
+    pub(super) fn tell(&mut self, rows: usize, leaves: bool) -> Told {
         let now = self.clock.map_or(Duration::ZERO, |clock| clock.now());
         if let Some(elapsed) = self.exchanged.map(|at| at.elapsed().as_secs_f64()).filter(|elapsed| *elapsed > 0.2) {
             let rate = f64::from(self.sent.first + self.sent.retries) / elapsed;
             self.calls_per_second += 0.3 * (rate - self.calls_per_second);
         }
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        // A row may be done within the span, and the calls in flight come back for others.
-        let requests = f64::from(rows);
-        let wants = [requests, requests * self.mean_input.max(1.0), requests * self.mean_output];
+        // A few rows in a part of the span; of many, the next ones may come before it ends.
+        let requests = (8.0 * f64::from(rows)).max(2.0 * self.calls_per_second * SPAN.as_secs_f64());
+        let wants = [requests, requests * self.mean_input.unwrap_or(1.0).max(1.0), requests * self.mean_output];
+        let ask = self.lease.ask(now, wants, rows.saturating_add(self.in_flight), self.in_flight);
+        if leaves {
+            self.lease = Lease::new(self.worker);
+        }
         Told {
-            ask: self.lease.ask(now, wants, rows.saturating_add(self.in_flight), self.in_flight),
+            ask,
             news: std::mem::take(&mut self.news),
             probed: std::mem::take(&mut self.probed),
             wants_probe: std::mem::take(&mut self.wants_probe),
@@ -230,6 +247,9 @@ impl Share {
 
     /// What was told did not arrive.
     pub(super) fn take_back(&mut self, told: Told) {
+        let mut news = told.news;
+        news.add(&self.news);
+        self.news = news;
         self.probed.extend(told.probed);
         self.wants_probe |= told.wants_probe;
         self.sent.first += told.sent.first;
@@ -246,6 +266,9 @@ impl Share {
             self.lease.renewed(clock.now(), &grant);
         }
         (self.breaker, self.budget) = (flow.breaker.clone(), flow.budget);
+        // What happened while the answer was on its way.
+        self.breaker.apply(clock.now(), &self.news);
+        self.budget.apply(clock.now(), self.calls_per_second, self.sent);
         self.probe = answer.probe.or(self.probe);
     }
 
@@ -272,6 +295,10 @@ pub(super) struct Answer {
 impl Told {
     /// Tells it to the shared state, at a time of the database's clock. One who `leaves` gives its permits back.
     pub(super) fn apply(&self, flow: &mut Flow, limits: &Limits, now: Duration, leaves: bool) -> Answer {
+        if flow.is_ahead_of(now) {
+            tracing::warn!("the database's clock went back: what workers share begins anew");
+            *flow = Flow::default();
+        }
         for (probe, outcome) in &self.probed {
             if let Some(lasted) = flow.breaker.probed(now, *probe, *outcome) {
                 tracing::info!(seconds = lasted.as_secs(), "the provider works again");
