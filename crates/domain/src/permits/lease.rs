@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pace::Pace;
-use super::{Amounts, Ask, Grant, Resource, SPAN};
+use super::{Amounts, Ask, Grant, Resource};
 use crate::ids::WorkerId;
 
 /// How long the size of a large call is remembered.
@@ -55,7 +55,7 @@ impl Lease {
         self.renew_at
     }
 
-    /// What to ask for, with `wants` usable in a [`SPAN`], and calls wanted and in flight. Nothing may be sent between the asking and the
+    /// What to ask for, with `wants` usable in a [`super::SPAN`], and calls wanted and in flight. Nothing may be sent between the asking and the
     /// answer beyond what [`Lease::try_send`] allows; it may go on.
     pub fn ask(&mut self, now: Duration, wants: Amounts, calls_wanted: u32, calls_in_flight: u32) -> Ask {
         let mut ask = Ask {
@@ -137,13 +137,5 @@ impl Lease {
         if let Some(pace) = &mut self.paces[resource.index()] {
             pace.balance += reserved - used;
         }
-    }
-
-    /// The fastest that its rates allow, in requests of the average `need` in a [`SPAN`]. `None`: not limited.
-    pub fn requests_in_span(&self, need: Amounts) -> Option<f64> {
-        let of = |(pace, need): (&Option<Pace>, f64)| {
-            pace.as_ref().filter(|_| need > 0.0).map(|pace| pace.rate / need * SPAN.as_secs_f64())
-        };
-        self.paces.iter().zip(need).filter_map(of).min_by(f64::total_cmp)
     }
 }

@@ -1,5 +1,5 @@
-//! Commits what a provider batch brought, chunk by chunk and in order. A chunk that it brought as a whole is sealed at once, while its
-//! answers are in memory; of others the outcomes wait in a file for the rest.
+//! Commits what a provider batch brought, chunk by chunk, each once. A chunk that it brought as a whole is sealed at once, while its answers are
+//! in memory; of others the outcomes wait in a file for the rest.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

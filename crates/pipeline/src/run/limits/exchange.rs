@@ -1,4 +1,4 @@
-//! Keeps this process's share of a limit group up to date: one short transaction every few seconds while there is work, and at once
+//! Keeps this process's share of a limit group up to date: one short transaction a second while there is work, and at once
 //! where others should hear of something.
 
 use std::sync::Arc;

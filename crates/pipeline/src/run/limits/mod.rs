@@ -1,7 +1,7 @@
 //! What a provider lets a limit group do: one limit for all workers together, of which each has a share.
 //!
 //! A call passes the [`gate`] (whether any call can work), then takes from this process's [`share`]: the breaker, the retry budget, and the
-//! permits. The share is renewed by an [`exchange`] with the group's row in the database, every few seconds while there is work.
+//! permits. The share is renewed by an [`exchange`] with the group's row in the database, every second while there is work.
 
 mod exchange;
 mod gate;

@@ -160,11 +160,11 @@ impl Share {
                 self.mean_output += WEIGHT * (count(usage.output_tokens) - self.mean_output);
                 (count(usage.input_tokens), count(usage.output_tokens))
             }
-            // It may have been worked on: the estimate stands.
-            (Some(breaker::Outcome::Ok | breaker::Outcome::Timeout | breaker::Outcome::Transient), _) => {
+            (Some(breaker::Outcome::Refused), _) => (0.0, 0.0),
+            // It may have been worked on, whatever the reply was: the estimate stands.
+            (Some(breaker::Outcome::Ok | breaker::Outcome::Timeout | breaker::Outcome::Transient) | None, _) => {
                 (input, output)
             }
-            (Some(breaker::Outcome::Refused) | None, _) => (0.0, 0.0),
         };
         self.lease.settle(Resource::InputTokens, input, used.0);
         self.lease.settle(Resource::OutputTokens, output, used.1);
@@ -188,7 +188,9 @@ impl Share {
 
     /// A call that was let through was not sent.
     pub(super) fn forget(&mut self, call: &Admitted) {
-        self.note(call, None, None, None);
+        let [_, input, output] = call.need;
+        self.lease.settle(Resource::InputTokens, input, 0.0);
+        self.lease.settle(Resource::OutputTokens, output, 0.0);
         self.probe = call.probe.or(self.probe);
         self.ended();
     }
